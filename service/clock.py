@@ -1,0 +1,24 @@
+"""The two clocks of a call: monotonic for measuring, wall for records and signatures. Never mixed, joined only here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+
+class Clock:
+    """Monotonic seconds, and what the wall clock showed then."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
+        self.monotonic = monotonic
+        self.wall = wall
+
+    def rfc3339(self, monotonic_s: float) -> str:
+        """The wall-clock moment of a monotonic one, in UTC with milliseconds."""
+        return rfc3339(self.wall() - (self.monotonic() - monotonic_s))
+
+
+def rfc3339(unix_s: float) -> str:
+    """Unix seconds as RFC 3339 in UTC with milliseconds."""
+    return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

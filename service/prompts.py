@@ -1,0 +1,24 @@
+"""The two prompts: packaged with the service, or from the files that the configuration names."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from service.errors import ConfigError
+
+
+def load_instructions(package: str, name: str, override: Path | None, setting: str) -> str:
+    """The text of a prompt: the override's if one is configured, else the packaged file's.
+
+    Raises `ConfigError` naming `setting` where the override cannot be read or is empty.
+    """
+    if override is None:
+        return resources.files(package).joinpath(name).read_text("utf-8")
+    try:
+        text = override.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{setting}: cannot read {override}: {error}") from None
+    if not text.strip():
+        raise ConfigError(f"{setting}: {override} is empty")
+    return text
