@@ -1,0 +1,63 @@
+"""Which responses are open, which of them is the agent's, and which are being ignored until they end.
+
+Only one response may write to the conversation at a time; a second is asked for when the first has ended.
+"""
+
+from __future__ import annotations
+
+from service.realtime.commands import ResponseCancel, ResponseCreate
+from service.realtime.events import Response
+
+
+class Responses:
+    """The agent's responses of one session. Out-of-band responses never enter here."""
+
+    def __init__(self) -> None:
+        self._open_id: str | None = None
+        self._dropped_id: str | None = None
+        self._asked = False
+        self._wanted = False
+
+    @property
+    def speaking(self) -> bool:
+        """Whether the agent has a response open."""
+        return self._open_id is not None
+
+    def request(self) -> list[ResponseCreate]:
+        """Ask for a response now, or as soon as the open one has ended."""
+        if self._open_id is not None or self._asked:
+            self._wanted = True
+            return []
+        self._asked = True
+        self._wanted = False
+        return [ResponseCreate(event_id="agent_response")]
+
+    def refused(self) -> None:
+        """The server would not create the response that was asked for."""
+        self._asked = False
+
+    def created(self, response: Response) -> None:
+        """A response has begun, asked for or by the server's turn detection."""
+        self._asked = False
+        self._open_id = response.id
+
+    def drop(self) -> None:
+        """Ignore what still comes of the open response."""
+        self._dropped_id = self._open_id
+
+    def accepts(self, response_id: str) -> bool:
+        """Whether output of this response is to be heard."""
+        return response_id != self._dropped_id
+
+    def done(self, response: Response) -> list[ResponseCreate]:
+        """A response has ended; gives the request that was waiting for it, if one was."""
+        if response.id == self._dropped_id:
+            self._dropped_id = None
+        if response.id == self._open_id:
+            self._open_id = None
+        return self.request() if self._wanted and self._open_id is None else []
+
+    def cancel(self) -> list[ResponseCancel]:
+        """End the open response early, and ask for no other."""
+        self._wanted = False
+        return [ResponseCancel(event_id="cancel_agent", response_id=self._open_id)] if self._open_id else []
