@@ -1,0 +1,246 @@
+"""The composition root: builds the parts of a worker, starts them, drains them. Nobody else knows all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from uuid import uuid4
+
+import structlog
+
+from service.billing.prices import PriceTable
+from service.call import ending
+from service.call.leg import Leg
+from service.call.registry import Registry
+from service.call.runner import CallRunner, CallServices
+from service.clock import Clock
+from service.config import Config, check_serve
+from service.http.server import HttpServer, check_exposure
+from service.outbox.delivery import Deliverer
+from service.outbox.outbox import CALL_LEASE_S, Outbox
+from service.outbox.sender import Sender
+from service.outbox.signature import parse_secret
+from service.outbox.store import OutboxError
+from service.prompts import load_instructions
+from service.telemetry.metrics import Metrics
+from sip.admission import Refusal
+from sip.endpoint import Endpoint
+from sip.stack import Bound
+
+STATS_S = 2.0
+"""Outbox gauges are read, and the outbox tried for writing, this often."""
+FINAL_DELIVERY_S = 5.0
+"""How long a stopping worker goes on delivering; what is left waits in the outbox."""
+LAST_WORDS_S = 15.0
+"""After the drain's time is up: how long the calls that were ended may take to be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a worker listens."""
+
+    sip: Bound
+    http_port: int
+
+
+class Worker:
+    """One process that answers calls."""
+
+    def __init__(self, config: Config) -> None:
+        check_serve(config)
+        check_exposure(config.http)
+        self._config = config
+        self._log = structlog.get_logger()
+        self._clock = Clock()
+        self._metrics = Metrics()
+        self._prices = PriceTable.load(config.prices.overrides)
+        self._registry = Registry(config.http.recent_calls)
+        self._worker_id = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
+        self._agent_instructions = agent_instructions(config)
+        self._transcription_instructions = transcription_instructions(config)
+        self._runners: dict[str, CallRunner] = {}
+        self._calls: asyncio.TaskGroup | None = None
+        self._services: CallServices | None = None
+        self._hung_up = asyncio.Event()
+        self._not_ready = ["starting"]
+        self._stop = asyncio.Event()
+
+    def stop(self) -> None:
+        """Begin to drain: what SIGTERM does."""
+        self._stop.set()
+
+    async def run(self, ready: Callable[[Address], None]) -> None:
+        """Answer calls until `stop`, then drain. `ready` is told the addresses once calls are answered."""
+        config = self._config
+        async with contextlib.AsyncExitStack() as stack:
+            outbox = await stack.enter_async_context(await Outbox.open(config.outbox.path))
+            self._services = self._call_services(outbox)
+            http = await stack.enter_async_context(
+                HttpServer(
+                    config.http, self._metrics, self._registry, readiness=lambda: self._not_ready_because(outbox)
+                )
+            )
+            deliverer = await stack.enter_async_context(self._delivery(outbox))
+            endpoint = Endpoint(config.sip, self._on_invite, self._on_refused, self._on_sip_line)
+            bound = await endpoint.start()
+            stack.push_async_callback(endpoint.stop)
+            self._metrics.slots(bound.max_calls)
+            async with asyncio.TaskGroup() as group:
+                tending = group.create_task(self._tend(outbox))
+                async with asyncio.TaskGroup() as calls:
+                    self._calls = calls
+                    self._not_ready.clear()
+                    self._log.info(
+                        "worker_ready", sip_port=bound.udp_port, http_port=http.port, max_calls=bound.max_calls
+                    )
+                    ready(Address(bound, http.port))
+                    await self._stop.wait()
+                    await self._drain(endpoint)
+                if deliverer is not None:
+                    left = await deliverer.drain(FINAL_DELIVERY_S)
+                    self._log.info("outbox_left", pending=left.pending)
+                tending.cancel()
+        self._log.info("worker_stopped")
+
+    async def _drain(self, endpoint: Endpoint) -> None:
+        self._not_ready.append("draining")
+        endpoint.drain()
+        self._log.info("worker_draining", live_calls=len(self._runners))
+        if not await self._calls_over(self._config.sip.drain_timeout_s):
+            for runner in list(self._runners.values()):
+                runner.hang_up(ending.DRAINED)
+            await self._calls_over(LAST_WORDS_S)
+
+    async def _calls_over(self, timeout_s: float) -> bool:
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self._runners:
+                    self._hung_up.clear()
+                    await self._hung_up.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    # -- what comes in ---------------------------------------------------------------------------------------------
+
+    def _on_invite(self, leg: Leg) -> None:
+        services, calls = self._services, self._calls
+        if services is None or calls is None or self._not_ready_because(services.outbox):
+            # Between the drain's order and its arrival on the SIP thread, or with nowhere to write to.
+            leg.refuse(503, "Service Unavailable", self._config.sip.retry_after_s)
+            self._metrics.call_refused("not_ready")
+            return
+        call_id = f"call_{uuid4().hex}"
+        runner = self._runners[call_id] = CallRunner(call_id, leg, services)
+        calls.create_task(self._carry(call_id, runner), name=call_id)
+
+    async def _carry(self, call_id: str, runner: CallRunner) -> None:
+        with structlog.contextvars.bound_contextvars(call_id=call_id):
+            try:
+                await runner.run()
+            except Exception:  # noqa: BLE001 -- one broken call must not take the others with it
+                self._log.exception("call_lost")
+            finally:
+                del self._runners[call_id]
+                self._hung_up.set()
+
+    def _on_refused(self, refusal: Refusal) -> None:
+        self._metrics.call_refused(refusal.reason)
+        self._log.info("call_refused", code=refusal.code, reason=refusal.reason, peer=refusal.invite.peer)
+
+    def _on_sip_line(self, level: int, line: str) -> None:
+        self._log.log(40 if level <= 1 else 30, "sip_said", line=line)
+
+    # -- what goes on beside the calls -----------------------------------------------------------------------------
+
+    async def _tend(self, outbox: Outbox) -> None:
+        """Renew this worker's leases and read the outbox's gauges."""
+        renewed_s = self._clock.monotonic()
+        while True:
+            try:
+                stats = await outbox.stats()
+                self._metrics.outbox(stats.pending, stats.oldest_age_s, stats.dead)
+                if self._clock.monotonic() - renewed_s > CALL_LEASE_S / 4:
+                    await outbox.renew_calls(self._worker_id)
+                    renewed_s = self._clock.monotonic()
+                if not outbox.writable:
+                    await outbox.check()
+            except OutboxError as error:
+                self._log.error("outbox_unusable", problem=str(error))
+            await asyncio.sleep(STATS_S)
+
+    @contextlib.asynccontextmanager
+    async def _delivery(self, outbox: Outbox) -> AsyncIterator[Deliverer | None]:
+        webhook = self._config.webhook
+        if webhook.url is None or webhook.secret is None:
+            self._log.warning("webhook_not_set", hint="messages stay in the outbox until webhook.url is set")
+            yield None
+            return
+        sender = Sender(
+            webhook.url,
+            [parse_secret(webhook.secret.get_secret_value())],
+            connect_timeout_s=webhook.connect_timeout_s,
+            timeout_s=webhook.timeout_s,
+        )
+        async with sender, asyncio.TaskGroup() as group:
+            deliverer = Deliverer(
+                outbox,
+                sender,
+                parallel_calls=webhook.parallel_calls,
+                on_attempt=lambda _claim, outcome, _took_s: self._metrics.webhook_attempt(outcome.verdict.value),
+            )
+            delivering = group.create_task(deliverer.run())
+            yield deliverer
+            delivering.cancel()
+
+    def _not_ready_because(self, outbox: Outbox) -> list[str]:
+        return self._not_ready if outbox.writable else [*self._not_ready, "outbox unwritable"]
+
+    def _call_services(self, outbox: Outbox) -> CallServices:
+        config = self._config
+        return CallServices(
+            realtime=config.realtime,
+            realtime_url=config.realtime_url,
+            transcription=config.transcription,
+            agent_instructions=self._agent_instructions,
+            transcription_instructions=self._transcription_instructions,
+            worker_id=self._worker_id,
+            retry_after_s=config.sip.retry_after_s,
+            prices=self._prices,
+            outbox=outbox,
+            metrics=self._metrics,
+            registry=self._registry,
+            clock=self._clock,
+        )
+
+
+def agent_instructions(config: Config) -> str:
+    """What the agent is told, with its name and company filled in."""
+    text = load_instructions(
+        "service.call", "instructions.txt", config.agent.instructions_file, "agent.instructions_file"
+    )
+    return text.replace("{name}", config.agent.name).replace("{company}", config.agent.company)
+
+
+def transcription_instructions(config: Config) -> str:
+    """What the sidecar's requests say."""
+    return load_instructions(
+        "service.transcript",
+        "instructions.txt",
+        config.transcription.instructions_file,
+        "transcription.instructions_file",
+    )
+
+
+async def serve(config: Config, ready: Callable[[Address], None]) -> None:
+    """Run one worker until SIGTERM or SIGINT."""
+    worker = Worker(config)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, worker.stop)
+    await worker.run(ready)

@@ -1,0 +1,1 @@
+"""One telephone call: its state, its conversation, its record, and the tasks that carry it."""

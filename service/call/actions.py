@@ -1,0 +1,64 @@
+"""What the conversation asks the call's runner to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from service.realtime.commands import ClientEvent
+from service.transcript.sidecar import TranscribedTurn
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send this to the Realtime server."""
+
+    event: ClientEvent
+
+
+@dataclass(frozen=True, slots=True)
+class TurnTranscribed:
+    """Write this turn to the outbox."""
+
+    turn: TranscribedTurn
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """The agent has ended the call, and its last word was heard."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BargeIn:
+    """The caller interrupted the agent; `heard_ms` of the item were heard."""
+
+    item_id: str
+    heard_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The agent's first audio after a caller turn went out to the line."""
+
+    latency_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An `error` event or a response that failed; `code` is the server's."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCalled:
+    """The model called a tool."""
+
+    name: str
+    arguments: dict[str, Any]
+
+
+Action = Send | TurnTranscribed | HangUp | BargeIn | Answered | Failure | ToolCalled

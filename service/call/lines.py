@@ -1,0 +1,76 @@
+"""What was said on the call, both sides, in the order of the conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from service.media.playout import Heard
+from service.transcript.order import ItemOrder
+
+
+@dataclass(slots=True)
+class Line:
+    """One item's words. Of an agent line that was interrupted, `text` is the part that was heard."""
+
+    item_id: str
+    speaker: Literal["agent", "caller"]
+    text: str
+    at_s: float
+    interrupted: bool = False
+
+
+class Lines:
+    """Both sides' lines of one call."""
+
+    def __init__(self) -> None:
+        self._order = ItemOrder()
+        self._lines: dict[str, Line] = {}
+
+    def place(self, item_id: str, previous_item_id: str | None) -> None:
+        """The item's place in the conversation."""
+        self._order.add(item_id, previous_item_id)
+
+    def agent_says(self, item_id: str, text: str, now_s: float) -> None:
+        """More words of an agent item."""
+        self._order.add(item_id, None)
+        line = self._lines.setdefault(item_id, Line(item_id, "agent", "", now_s))
+        if not line.interrupted:
+            line.text += text
+
+    def agent_interrupted(self, heard: Heard) -> None:
+        """Keep of the line what was heard: as many words as their share of the audio."""
+        line = self._lines.get(heard.item_id)
+        if line is None:
+            return
+        words = line.text.split()
+        share = heard.heard_ms / heard.received_ms if heard.received_ms else 0.0
+        line.text = " ".join(words[: int(len(words) * share)])
+        line.interrupted = True
+
+    def caller_said(self, item_id: str, text: str, at_s: float) -> None:
+        """A caller turn's transcript."""
+        self._order.add(item_id, None)
+        self._lines[item_id] = Line(item_id, "caller", text, at_s)
+
+    def in_order(self) -> list[Line]:
+        """All lines, oldest first; an agent item of which nothing was heard is none."""
+        placed = list(self._order)
+        known = set(placed)
+        placed += [item_id for item_id in self._lines if item_id not in known]
+        lines = [self._lines[one] for one in placed if one in self._lines]
+        return [line for line in lines if line.text or line.speaker == "caller"]
+
+
+def as_json(lines: list[Line], rfc3339: Callable[[float], str]) -> list[dict[str, Any]]:
+    """Lines for a webhook or the HTTP API; `rfc3339` turns monotonic seconds into a wall-clock string."""
+    return [
+        {
+            "speaker": line.speaker,
+            "text": line.text,
+            "at": rfc3339(line.at_s),
+            **({"interrupted": True} if line.interrupted else {}),
+        }
+        for line in lines
+    ]

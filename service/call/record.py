@@ -1,0 +1,167 @@
+"""What is known of a call, live or ended: the source of `GET /calls/{call_id}` and of the webhooks' data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from service.billing.ledger import Ledger
+from service.billing.prices import plain
+from service.call.ending import Ending
+from service.call.leg import Invite, StreamStats
+from service.call.lines import Lines, as_json
+from service.clock import Clock
+from service.transcript.sidecar import TranscribedTurn
+
+INLINE_TRANSCRIPT_BYTES = 20_000
+"""Standard Webhooks asks for bodies below 20 kB: above it the transcript is named by its URL."""
+
+
+@dataclass(slots=True)
+class CallRecord:
+    """One call. Times are monotonic seconds; they leave as RFC 3339."""
+
+    call_id: str
+    invite: Invite
+    clock: Clock
+    model: str
+    ledger: Ledger
+    invited_s: float
+    answered_s: float | None = None
+    ended_s: float | None = None
+    state: str = "OPENING"
+    codec: str = ""
+    ending: Ending | None = None
+    turns: list[dict[str, Any]] = field(default_factory=list)
+    lines: Lines = field(default_factory=Lines)
+    claim: dict[str, str | None] = field(default_factory=dict)
+    digits: str = ""
+    barge_ins: int = 0
+    underruns: int = 0
+    uplink_dropped: int = 0
+    answer_latencies_s: list[float] = field(default_factory=list)
+    stats: StreamStats | None = None
+
+    @property
+    def duration_s(self) -> float:
+        """From the answer to the end; 0 for a call that was never answered."""
+        if self.answered_s is None:
+            return 0.0
+        return (self.ended_s if self.ended_s is not None else self.clock.monotonic()) - self.answered_s
+
+    def started_data(self) -> dict[str, Any]:
+        """Data of `call.started`."""
+        invite = self.invite
+        return {
+            "line": invite.line,
+            "from": invite.from_uri,
+            "to": invite.to_uri,
+            "sip_call_id": invite.sip_call_id,
+            "started_at": self.clock.rfc3339(self.invited_s),
+            "headers": invite.headers,
+        }
+
+    def turn_data(self, turn: TranscribedTurn) -> dict[str, Any]:
+        """Data of `turn.transcribed`."""
+        priced = turn.priced
+        data: dict[str, Any] = {
+            "turn": turn.turn,
+            "item_id": turn.item_id,
+            "transcript": turn.transcript,
+            "source": turn.source,
+            "asr_transcript": turn.asr_transcript,
+            "spoken_at": self.clock.rfc3339(turn.spoken_s),
+            "duration_ms": turn.duration_ms,
+            "model": priced.model if priced else self.model,
+            "usage": priced.usage if priced else None,
+            "cost_usd": _usd(priced.cost_usd) if priced else None,
+        }
+        if turn.reason is not None:
+            data["reason"] = turn.reason
+        return data
+
+    def ended_data(self) -> dict[str, Any]:
+        """Data of `call.ended`."""
+        lines = as_json(self.lines.in_order(), self.clock.rfc3339)
+        large = sum(len(line["text"]) + 100 for line in lines) > INLINE_TRANSCRIPT_BYTES
+        ending = self._ending_data()
+        return {
+            "ended_at": self.clock.rfc3339(self.ended_s if self.ended_s is not None else self.clock.monotonic()),
+            "duration_s": round(self.duration_s, 3),
+            **ending,
+            "turns": len(self.turns),
+            "transcript": None if large else lines,
+            **({"transcript_url": f"/calls/{self.call_id}"} if large else {}),
+            "claim": self.claim,
+            **self._money(),
+            "quality": self._quality(),
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """One entry of `GET /calls`."""
+        return {
+            "call_id": self.call_id,
+            "state": self.state,
+            "line": self.invite.line,
+            "from": self.invite.from_uri,
+            "started_at": self.clock.rfc3339(self.invited_s),
+            "duration_s": round(self.duration_s, 3),
+            "turns": len(self.turns),
+            "cost_usd": _usd(self.ledger.cost_usd),
+            **self._ending_data(),
+        }
+
+    def full(self) -> dict[str, Any]:
+        """`GET /calls/{call_id}`."""
+        return {
+            **self.summary(),
+            **self.started_data(),
+            "ended_at": self.clock.rfc3339(self.ended_s) if self.ended_s is not None else None,
+            "model": self.model,
+            "transcript": as_json(self.lines.in_order(), self.clock.rfc3339),
+            "turns": self.turns,
+            "claim": self.claim,
+            **self._money(),
+            "quality": self._quality(),
+        }
+
+    def _ending_data(self) -> dict[str, Any]:
+        if self.ending is None:
+            return {"result": None, "reason": None}
+        return {"result": self.ending.result, "reason": self.ending.reason}
+
+    def _money(self) -> dict[str, Any]:
+        return {
+            "usage": self.ledger.usage(),
+            "cost_usd": _usd(self.ledger.cost_usd),
+            "cost": {purpose: _usd(cost) for purpose, cost in self.ledger.by_purpose().items()},
+            "cost_complete": self.ledger.complete,
+        }
+
+    def _quality(self) -> dict[str, Any]:
+        quality: dict[str, Any] = {
+            "codec": self.codec,
+            "interruptions": self.barge_ins,
+            "playout_underruns": self.underruns,
+            "uplink_frames_dropped": self.uplink_dropped,
+            "response_latency_s": [round(latency, 3) for latency in self.answer_latencies_s],
+            "digits": self.digits,
+        }
+        if self.stats is not None:
+            stats = self.stats
+            expected = stats.rx_packets + stats.rx_lost
+            quality |= {
+                "rx_packets": stats.rx_packets,
+                "rx_loss_percent": round(100 * stats.rx_lost / expected, 3) if expected else 0.0,
+                "rx_jitter_ms": round(stats.rx_jitter_ms, 2),
+                "tx_packets": stats.tx_packets,
+                "tx_lost": stats.tx_lost,
+                "round_trip_ms": stats.round_trip_ms,
+                "jitter_buffer_ms": stats.jitter_buffer_ms,
+            }
+        return quality
+
+
+def _usd(cost: Decimal | None) -> str | None:
+    return plain(cost) if cost is not None else None

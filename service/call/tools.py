@@ -1,0 +1,70 @@
+"""The tools the model is given. Their results are the service's, never the model's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from service.realtime.commands import ItemCreate
+
+END_CALL = "end_call"
+
+_TEXT = {"type": ["string", "null"]}
+
+CLAIM_FIELDS: dict[str, Any] = {
+    "policyholder": {**_TEXT, "description": "full legal name of the policyholder"},
+    "policy_number": {**_TEXT, "description": "in the form XXXX-XXXX"},
+    "kind": {"type": ["string", "null"], "enum": ["auto", "home", "other", None]},
+    "phone": {**_TEXT, "description": "preferred number for follow-up"},
+    "incident_at": {**_TEXT, "description": "date and time of the incident, as the caller said it"},
+    "injuries": _TEXT,
+    "drivable": {**_TEXT, "description": "auto only"},
+    "safe_to_occupy": {**_TEXT, "description": "home only"},
+    "report_filed": _TEXT,
+    "report_number": _TEXT,
+    "witnesses": _TEXT,
+    "account": {**_TEXT, "description": "what happened, in the caller's words"},
+}
+"""What the agent notes; null for what the caller did not know or was not asked."""
+
+TOOLS: list[dict[str, Any]] = [
+    {
+        "type": "function",
+        "name": END_CALL,
+        "description": "End the telephone call. Call it once, after the goodbye has been said. "
+        "Give what the caller confirmed; leave unknown fields null.",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "reason": {"type": "string", "enum": ["completed", "caller_request", "no_input"]},
+                "claim": {"type": "object", "properties": CLAIM_FIELDS},
+            },
+            "required": ["reason"],
+        },
+    }
+]
+
+
+def parse_arguments(text: str | None) -> dict[str, Any]:
+    """The arguments of a tool call; empty where the model wrote no JSON object."""
+    try:
+        value = msgspec.json.decode(text or "{}")
+    except msgspec.DecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def claim_of(arguments: dict[str, Any]) -> dict[str, str | None]:
+    """The claim's known fields out of untrusted arguments, each a string of at most 500 characters or null."""
+    claim = arguments.get("claim")
+    if not isinstance(claim, dict):
+        return {}
+    return {
+        name: str(value)[:500] if value is not None else None for name, value in claim.items() if name in CLAIM_FIELDS
+    }
+
+
+def tool_output(call_id: str, output: str) -> ItemCreate:
+    """The result of a tool call, for the model."""
+    return ItemCreate(item={"type": "function_call_output", "call_id": call_id, "output": output})

@@ -1,0 +1,131 @@
+"""The `claimline` command: one parser, one place where errors become one sentence and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from service import __version__
+from service.config import Config, load
+from service.errors import ClaimlineError
+
+WRONG_USE = 2
+Run = Callable[[argparse.Namespace, Config], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. 0 on success, 1 where it failed, 2 on wrong use."""
+    args = parser().parse_args(arguments)
+    run: Run = args.run
+    try:
+        return run(args, load(args.config))
+    except ClaimlineError as error:
+        print(f"claimline: {error}", file=sys.stderr)
+        return WRONG_USE
+    except OSError as error:
+        # Files and ports that cannot be had; the operating system's words name them.
+        print(f"claimline: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands with their help."""
+    # Imported here so that `--help` of one command does not wait for the libraries of all the others.
+    from service.billing.commands import add_parser as add_price  # noqa: PLC0415
+    from service.outbox.commands import add_parsers as add_outbox  # noqa: PLC0415
+
+    top = argparse.ArgumentParser(
+        prog="claimline",
+        description="A telephone voice agent that takes insurance claims.",
+        epilog="Example: claimline serve --config claimline.toml",
+    )
+    top.add_argument("--version", action="version", version=f"claimline {__version__}")
+    top.add_argument("--config", type=Path, metavar="FILE", help="TOML file; CLAIMLINE_SECTION__KEY overrides it")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    _add(
+        commands, "serve", _serve, "answer calls until SIGTERM; drains first", "claimline --config claimline.toml serve"
+    )
+    _add(commands, "engine", _engine, "the embedded local Realtime server: no key, no network", "claimline engine")
+    demo = _add(
+        commands,
+        "demo",
+        _demo,
+        "everything at once on loopback: engine, receiver, service, and a caller who places a real SIP call",
+        "claimline demo --out demo-out",
+    )
+    demo.add_argument("--out", type=Path, default=Path("demo-out"), help="where the recording and the results go")
+    call = _add(
+        commands,
+        "call",
+        _call,
+        "place one test call",
+        "claimline call sip:claims@127.0.0.1:5060 --play question.wav --record answer.wav",
+    )
+    call.add_argument("uri", metavar="SIP_URI")
+    call.add_argument("--play", type=Path, required=True, metavar="WAV", help="what the caller says")
+    call.add_argument("--record", type=Path, required=True, metavar="WAV", help="stereo: left caller, right agent")
+    call.add_argument("--codec", choices=["PCMU", "PCMA"], help="offer only this one")
+    call.add_argument("--seconds", type=float, help="hang up after this long; default: 3 s after the WAV's end")
+    add_outbox(commands)
+    add_price(commands)
+    _add(commands, "check", _check, "read the configuration, try each far end, say what is wrong", "claimline check")
+    return top
+
+
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, run: Run, does: str, example: str
+) -> argparse.ArgumentParser:
+    sub = commands.add_parser(
+        name, help=does, description=f"{does[0].upper()}{does[1:]}.", epilog=f"Example: {example}"
+    )
+    sub.set_defaults(run=run)
+    return sub
+
+
+def _serve(_args: argparse.Namespace, config: Config) -> int:
+    from service.app import Address, serve  # noqa: PLC0415
+    from service.telemetry.logs import configure  # noqa: PLC0415
+
+    configure(config.log, config.secrets())
+
+    def ready(address: Address) -> None:
+        bound = address.sip
+        print(
+            f"claimline answers at sip:claims@{bound.host}:{bound.udp_port} (UDP and TCP), "
+            f"{bound.max_calls} calls at once; http://{config.http.bind}:{address.http_port}/calls",
+            flush=True,
+        )
+
+    asyncio.run(serve(config, ready))
+    return 0
+
+
+def _engine(_args: argparse.Namespace, config: Config) -> int:
+    from service.engine.main import run  # noqa: PLC0415
+    from service.telemetry.logs import configure  # noqa: PLC0415
+
+    configure(config.log, config.secrets())
+    return run(config.engine)
+
+
+def _demo(args: argparse.Namespace, config: Config) -> int:
+    from service.demo.main import run  # noqa: PLC0415
+
+    return asyncio.run(run(config, args.out))
+
+
+def _call(args: argparse.Namespace, config: Config) -> int:
+    from service.call_command import run  # noqa: PLC0415
+
+    return asyncio.run(run(args, config))
+
+
+def _check(_args: argparse.Namespace, config: Config) -> int:
+    from service.check import run  # noqa: PLC0415
+
+    return asyncio.run(run(config))
