@@ -1,0 +1,181 @@
+"""The worker's HTTP side: ``/healthz``, ``/readyz``, ``/metrics``, ``/calls``, ``/calls/{call_id}``.
+
+Calls are personal data. Off loopback they need a bearer token; on loopback without one they are only shown to requests
+whose Host is this machine, so that a web page cannot read them through a name that it points at 127.0.0.1.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import structlog
+from aiohttp import web
+
+from service.config import Http
+from service.errors import ConfigError
+from service.telemetry.metrics import Metrics
+
+Readiness = Callable[[], list[str]]
+"""Why new calls would be refused now; empty when they would be answered."""
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "Server": "claimline",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+LOOPBACK_NAME = "localhost"
+SHUTDOWN_S = 1.0
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class CallDirectory(Protocol):
+    """Where calls are looked up; `service.call.registry.Registry` is one."""
+
+    def live_and_recent(self) -> list[dict[str, Any]]:
+        """Summaries, live calls first."""
+
+    def find(self, call_id: str) -> dict[str, Any] | None:
+        """All of one call; None where it is not known."""
+
+
+def check_exposure(settings: Http) -> None:
+    """Refuse to listen off loopback without a token. Raises ConfigError."""
+    if not _is_loopback(settings.bind) and not _token(settings):
+        raise ConfigError(
+            f"http.token: set it (or http.token_file), since http.bind is {settings.bind}, which others can reach"
+        )
+
+
+def build_app(settings: Http, metrics: Metrics, calls: CallDirectory, readiness: Readiness) -> web.Application:
+    """The application, not yet listening."""
+    routes = _Routes(metrics, calls, readiness)
+    app = web.Application(middlewares=[_errors_as_json, _guard(_token(settings))])
+    app.add_routes(
+        [
+            web.get("/healthz", routes.health),
+            web.get("/readyz", routes.ready),
+            web.get("/metrics", routes.metrics),
+            web.get("/calls", routes.calls),
+            web.get("/calls/{call_id}", routes.call),
+        ]
+    )
+    app.on_response_prepare.append(_add_headers)
+    return app
+
+
+class HttpServer:
+    """Serves the application while its context lasts. Not reusable."""
+
+    def __init__(self, settings: Http, metrics: Metrics, calls: CallDirectory, readiness: Readiness) -> None:
+        check_exposure(settings)
+        self._settings = settings
+        app = build_app(settings, metrics, calls, readiness)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
+        self.port = settings.port
+        """Where it listens; known for http.port = 0 once the context was entered."""
+
+    async def __aenter__(self) -> Self:
+        """Listen. Raises ConfigError where the address cannot be had."""
+        await self._runner.setup()
+        bind, port = self._settings.bind, self._settings.port
+        try:
+            await web.TCPSite(self._runner, bind, port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise ConfigError(f"http.bind, http.port: cannot listen on {bind} port {port}: {error.strerror}") from error
+        self.port = self._runner.addresses[0][1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop listening and close what is open."""
+        await self._runner.cleanup()
+
+
+class _Routes:
+    def __init__(self, metrics: Metrics, calls: CallDirectory, readiness: Readiness) -> None:
+        self._metrics = metrics
+        self._calls = calls
+        self._readiness = readiness
+
+    async def health(self, _request: web.Request) -> web.Response:
+        return web.json_response({"status": "alive"})
+
+    async def ready(self, _request: web.Request) -> web.Response:
+        reasons = self._readiness()
+        return web.json_response({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        body, content_type = self._metrics.render(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+    async def calls(self, _request: web.Request) -> web.Response:
+        return web.json_response({"calls": self._calls.live_and_recent()})
+
+    async def call(self, request: web.Request) -> web.Response:
+        call = self._calls.find(request.match_info["call_id"])
+        if call is None:
+            raise web.HTTPNotFound(reason="no such call")
+        return web.json_response(call)
+
+
+def _guard(token: str) -> Any:
+    """Middleware: who may see what is not public."""
+    expected = token.encode()
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path in PUBLIC_PATHS:
+            return await handler(request)
+        if not expected:
+            if not _is_loopback(request.url.host or ""):
+                raise web.HTTPForbidden(reason="ask for this machine by a loopback address, or set http.token")
+            return await handler(request)
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        # Compared as bytes: compare_digest refuses str that is not ASCII.
+        right = hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), expected)
+        if scheme.lower() != "bearer" or not right:
+            raise web.HTTPUnauthorized(reason="a bearer token is needed", headers={"WWW-Authenticate": "Bearer"})
+        return await handler(request)
+
+    return guard
+
+
+@web.middleware
+async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        headers = {name: value for name, value in error.headers.items() if name != "Content-Type"}
+        return web.json_response({"error": error.reason}, status=error.status, headers=headers)
+    except Exception:  # noqa: BLE001 -- a request must not end the worker
+        structlog.get_logger().exception("request_failed", path=request.path)
+        return web.json_response({"error": "internal error"}, status=500)
+
+
+async def _add_headers(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(HEADERS)
+
+
+def _token(settings: Http) -> str:
+    return settings.token.get_secret_value() if settings.token is not None else ""
+
+
+def _is_loopback(host: str) -> bool:
+    if host.lower() == LOOPBACK_NAME:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
