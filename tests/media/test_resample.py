@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+import service.media.resample as filters
 from service.media.resample import DELAY_MS, Downsampler, Upsampler, resample
 
 Pcm = NDArray[np.int16]
@@ -79,6 +80,13 @@ def test_chunking_changes_no_sample(sizes: list[int], seed: int) -> None:
         whole = make().process(pcm)
         streaming = make()
         assert np.array_equal(np.concatenate([streaming.process(c) for c in chunks(pcm, sizes)]), whole)
+
+
+@pytest.mark.parametrize("matrix", [filters._UP, filters._DOWN])
+def test_sums_are_exact_so_that_their_order_is_of_no_effect(matrix: NDArray[np.float64]) -> None:
+    scaled = matrix * 2.0**20
+    assert np.array_equal(scaled, np.rint(scaled))
+    assert np.abs(scaled).sum(axis=0).max() * 32768 < 2**53
 
 
 @given(st.lists(st.integers(0, 1000), max_size=8))
