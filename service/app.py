@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -24,7 +24,7 @@ from service.http.server import HttpServer, check_exposure
 from service.outbox.delivery import Deliverer
 from service.outbox.outbox import CALL_LEASE_S, Outbox
 from service.outbox.sender import Sender
-from service.outbox.signature import parse_secret
+from service.outbox.signature import parse_secrets
 from service.outbox.store import OutboxError
 from service.prompts import load_instructions
 from service.telemetry.metrics import Metrics
@@ -85,13 +85,18 @@ class Worker:
                     config.http, self._metrics, self._registry, readiness=lambda: self._not_ready_because(outbox)
                 )
             )
-            deliverer = await stack.enter_async_context(self._delivery(outbox))
+            sender = self._sender()
+            if sender is not None:
+                await stack.enter_async_context(sender)
             endpoint = Endpoint(config.sip, self._on_invite, self._on_refused, self._on_sip_line)
             bound = await endpoint.start()
             stack.push_async_callback(endpoint.stop)
             self._metrics.slots(bound.max_calls)
             async with asyncio.TaskGroup() as group:
-                tending = group.create_task(self._tend(outbox))
+                beside = [group.create_task(self._tend(outbox))]
+                deliverer = self._deliverer(outbox, sender) if sender is not None else None
+                if deliverer is not None:
+                    beside.append(group.create_task(deliverer.run()))
                 async with asyncio.TaskGroup() as calls:
                     self._calls = calls
                     self._not_ready.clear()
@@ -104,7 +109,8 @@ class Worker:
                 if deliverer is not None:
                     left = await deliverer.drain(FINAL_DELIVERY_S)
                     self._log.info("outbox_left", pending=left.pending)
-                tending.cancel()
+                for task in beside:
+                    task.cancel()
         self._log.info("worker_stopped")
 
     async def _drain(self, endpoint: Endpoint) -> None:
@@ -174,29 +180,25 @@ class Worker:
                 self._log.error("outbox_unusable", problem=str(error))
             await asyncio.sleep(STATS_S)
 
-    @contextlib.asynccontextmanager
-    async def _delivery(self, outbox: Outbox) -> AsyncIterator[Deliverer | None]:
+    def _sender(self) -> Sender | None:
         webhook = self._config.webhook
         if webhook.url is None or webhook.secret is None:
             self._log.warning("webhook_not_set", hint="messages stay in the outbox until webhook.url is set")
-            yield None
-            return
-        sender = Sender(
+            return None
+        return Sender(
             webhook.url,
-            [parse_secret(webhook.secret.get_secret_value())],
+            parse_secrets(webhook.secret.get_secret_value()),
             connect_timeout_s=webhook.connect_timeout_s,
             timeout_s=webhook.timeout_s,
         )
-        async with sender, asyncio.TaskGroup() as group:
-            deliverer = Deliverer(
-                outbox,
-                sender,
-                parallel_calls=webhook.parallel_calls,
-                on_attempt=lambda _claim, outcome, _took_s: self._metrics.webhook_attempt(outcome.verdict.value),
-            )
-            delivering = group.create_task(deliverer.run())
-            yield deliverer
-            delivering.cancel()
+
+    def _deliverer(self, outbox: Outbox, sender: Sender) -> Deliverer:
+        return Deliverer(
+            outbox,
+            sender,
+            parallel_calls=self._config.webhook.parallel_calls,
+            on_attempt=lambda _claim, outcome, _took_s: self._metrics.webhook_attempt(outcome.verdict.value),
+        )
 
     def _not_ready_because(self, outbox: Outbox) -> list[str]:
         return self._not_ready if outbox.writable else [*self._not_ready, "outbox unwritable"]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
+from typing import Any
 
 from service import __version__
 from service.config import Config, load
@@ -29,8 +32,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Files and ports that cannot be had; the operating system's words name them.
         print(f"claimline: {error}", file=sys.stderr)
         return 1
+    except ExceptionGroup as group:
+        expected, unexpected = group.split(ClaimlineError)
+        if expected is None or unexpected is not None:
+            raise
+        print(f"claimline: {_first(expected)}", file=sys.stderr)
+        return WRONG_USE
     except KeyboardInterrupt:
         return 130
+
+
+def _first(group: BaseExceptionGroup[ClaimlineError]) -> BaseException:
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
 
 
 def parser() -> argparse.ArgumentParser:
@@ -68,9 +82,10 @@ def parser() -> argparse.ArgumentParser:
     )
     call.add_argument("uri", metavar="SIP_URI")
     call.add_argument("--play", type=Path, required=True, metavar="WAV", help="what the caller says")
-    call.add_argument("--record", type=Path, required=True, metavar="WAV", help="stereo: left caller, right agent")
+    call.add_argument("--record", type=Path, required=True, metavar="WAV", help="what the caller hears")
+    call.add_argument("--stereo", action="store_true", help="record both sides: left the caller, right the agent")
     call.add_argument("--codec", choices=["PCMU", "PCMA"], help="offer only this one")
-    call.add_argument("--seconds", type=float, help="hang up after this long; default: 3 s after the WAV's end")
+    call.add_argument("--seconds", type=float, help="hang up after this long; default: 2 s after the WAV's end")
     add_outbox(commands)
     add_price(commands)
     _add(commands, "check", _check, "read the configuration, try each far end, say what is wrong", "claimline check")
@@ -106,23 +121,36 @@ def _serve(_args: argparse.Namespace, config: Config) -> int:
 
 
 def _engine(_args: argparse.Namespace, config: Config) -> int:
-    from service.engine.main import run  # noqa: PLC0415
+    from service.engine.main import serve  # noqa: PLC0415
     from service.telemetry.logs import configure  # noqa: PLC0415
 
     configure(config.log, config.secrets())
-    return run(config.engine)
+    return asyncio.run(
+        _until_signal(serve(config.engine, ready=lambda url: print(f"engine ready at {url}", flush=True)))
+    )
 
 
-def _demo(args: argparse.Namespace, config: Config) -> int:
+async def _until_signal(work: Coroutine[Any, Any, None]) -> int:
+    """Run until SIGTERM or SIGINT."""
+    async with asyncio.TaskGroup() as group:
+        working = group.create_task(work)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, working.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
+    return 0
+
+
+def _demo(args: argparse.Namespace, _config: Config) -> int:
     from service.demo.main import run  # noqa: PLC0415
 
-    return asyncio.run(run(config, args.out))
+    return asyncio.run(run(args.out))
 
 
-def _call(args: argparse.Namespace, config: Config) -> int:
-    from service.call_command import run  # noqa: PLC0415
+def _call(args: argparse.Namespace, _config: Config) -> int:
+    from service.dial import run  # noqa: PLC0415
 
-    return asyncio.run(run(args, config))
+    return asyncio.run(run(args))
 
 
 def _check(_args: argparse.Namespace, config: Config) -> int:

@@ -27,7 +27,7 @@ from service.transcript.sidecar import Priced, Sidecar, is_ours
 
 MIN_COMMIT_MS = 100
 """Less audio than this is refused by the server (`input_audio_buffer_commit_empty`)."""
-HANG_UP_GRACE_S = 1.0
+HANG_UP_GRACE_S = 2.0
 """Quiet on both sides after the agent's goodbye before it hangs up, so that a caller's own goodbye is not cut."""
 ENDING_LIMIT_S = 20.0
 """The agent hangs up this long after its goodbye, whatever the caller still says."""

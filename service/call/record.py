@@ -11,6 +11,7 @@ from service.billing.prices import plain
 from service.call.ending import Ending
 from service.call.leg import Invite, StreamStats
 from service.call.lines import Lines, as_json
+from service.call.tools import Claim
 from service.clock import Clock
 from service.transcript.sidecar import TranscribedTurn
 
@@ -35,7 +36,7 @@ class CallRecord:
     ending: Ending | None = None
     turns: list[dict[str, Any]] = field(default_factory=list)
     lines: Lines = field(default_factory=Lines)
-    claim: dict[str, str | None] = field(default_factory=dict)
+    claim: Claim = field(default_factory=dict)
     digits: str = ""
     barge_ins: int = 0
     underruns: int = 0

@@ -366,10 +366,10 @@ class CallRunner:
 
     def _on_server_event(self, received: Received) -> None:
         event = received.event
+        priced = self._account(received)
         if isinstance(event, Unknown | Malformed):
             self._strange_event(event)
             return
-        priced = self._account(received)
         self._do(self._conversation.server_event(event, priced, self._services.clock.monotonic()))
         if self._state is State.CLOSING:
             self._changed.set()

@@ -8,9 +8,12 @@ import msgspec
 
 from service.realtime.commands import ItemCreate
 
+Claim = dict[str, str | bool | None]
+
 END_CALL = "end_call"
 
 _TEXT = {"type": ["string", "null"]}
+_YES_NO = {"type": ["boolean", "null"]}
 
 CLAIM_FIELDS: dict[str, Any] = {
     "policyholder": {**_TEXT, "description": "full legal name of the policyholder"},
@@ -18,12 +21,12 @@ CLAIM_FIELDS: dict[str, Any] = {
     "kind": {"type": ["string", "null"], "enum": ["auto", "home", "other", None]},
     "phone": {**_TEXT, "description": "preferred number for follow-up"},
     "incident_at": {**_TEXT, "description": "date and time of the incident, as the caller said it"},
-    "injuries": _TEXT,
-    "drivable": {**_TEXT, "description": "auto only"},
-    "safe_to_occupy": {**_TEXT, "description": "home only"},
-    "report_filed": _TEXT,
+    "injuries": _YES_NO,
+    "drivable": {**_YES_NO, "description": "auto only"},
+    "safe_to_occupy": {**_YES_NO, "description": "home only"},
+    "report_filed": _YES_NO,
     "report_number": _TEXT,
-    "witnesses": _TEXT,
+    "witnesses": _YES_NO,
     "account": {**_TEXT, "description": "what happened, in the caller's words"},
 }
 """What the agent notes; null for what the caller did not know or was not asked."""
@@ -55,13 +58,15 @@ def parse_arguments(text: str | None) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def claim_of(arguments: dict[str, Any]) -> dict[str, str | None]:
-    """The claim's known fields out of untrusted arguments, each a string of at most 500 characters or null."""
+def claim_of(arguments: dict[str, Any]) -> Claim:
+    """The claim's known fields out of untrusted arguments; a value that is no boolean becomes a string of 500 at most."""
     claim = arguments.get("claim")
     if not isinstance(claim, dict):
         return {}
     return {
-        name: str(value)[:500] if value is not None else None for name, value in claim.items() if name in CLAIM_FIELDS
+        name: value if value is None or isinstance(value, bool) else str(value)[:500]
+        for name, value in claim.items()
+        if name in CLAIM_FIELDS
     }
 
 

@@ -34,6 +34,7 @@ CLOSE_TIMEOUT_S = 2.0
 
 
 METERED = (SessionCreated, SessionUpdated, ResponseCreated, ResponseDone, TranscriptionCompleted)
+METERED_TYPES = frozenset(str(kind.__struct_config__.tag) for kind in METERED)
 
 
 class SessionError(Exception):
@@ -53,8 +54,13 @@ class Received:
 
     @property
     def metered(self) -> bool:
-        """Whether the meter has to see it: it names the model, opens a response, or reports usage."""
-        return isinstance(self.event, METERED)
+        """Whether the meter has to see it: it names the model, opens a response, or reports usage.
+
+        One that is malformed in other fields still has to be paid for.
+        """
+        return isinstance(self.event, METERED) or (
+            isinstance(self.event, Malformed) and self.event.type in METERED_TYPES
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The event as plain JSON."""
