@@ -1,0 +1,183 @@
+"""The outbox for asyncio: one store in a thread of its own, so that no disk is waited for on the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, ParamSpec, Self, TypeVar
+
+from service.outbox.message import Appended, Claim, Message, MessageFilter, OutboxStats, encode_data
+from service.outbox.sqlite import SqliteOutboxStore
+from service.outbox.store import OutboxError, OutboxStore
+
+CALL_LEASE_S = 60.0
+"""A call whose lease was not renewed for this long has lost its worker."""
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+class Outbox:
+    """Appends, deliveries and look-ups in the order they were asked for. Use as `async with await Outbox.open(path)`.
+
+    Methods raise OutboxError while the store cannot be used, and then `writable` is false until something was written.
+    """
+
+    def __init__(self, store: OutboxStore, thread: ThreadPoolExecutor, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._thread = thread
+        self._clock = clock
+        self._writable = True
+        self._closed = False
+        self._listeners: list[Callable[[], None]] = []
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path,
+        *,
+        clock: Callable[[], float] = time.time,
+        open_store: Callable[[Path], OutboxStore] = SqliteOutboxStore,
+    ) -> Self:
+        """Open or create the file. `clock` gives Unix seconds. Raises ConfigError naming `outbox.path`."""
+        thread = ThreadPoolExecutor(1, thread_name_prefix="outbox")
+        try:
+            store = await asyncio.get_running_loop().run_in_executor(thread, open_store, path)
+        except BaseException:
+            thread.shutdown(wait=False)
+            raise
+        return cls(store, thread, clock)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Finish what was asked for, then release the file."""
+        if not self._closed:
+            self._closed = True
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._store.close)
+            self._thread.shutdown(wait=False)
+
+    @property
+    def writable(self) -> bool:
+        """Whether the last write went well; `check` asks anew."""
+        return self._writable
+
+    def on_ready(self, listener: Callable[[], None]) -> None:
+        """Call `listener` on the loop whenever there may be something new to deliver."""
+        self._listeners.append(listener)
+
+    # -- a call's events -------------------------------------------------------------------------------------------
+
+    async def open_call(self, call_id: str, worker_id: str) -> None:
+        """Begin a call; may be repeated until its first message. Raises LocalProtocolError for an id that is in use."""
+        await self._write(self._store.open_call, call_id, worker_id, self._clock(), CALL_LEASE_S)
+
+    async def renew_calls(self, worker_id: str) -> int:
+        """To be called well within `CALL_LEASE_S` while calls of this worker are open; says how many there are."""
+        return await self._write(self._store.renew_calls, worker_id, self._clock(), CALL_LEASE_S)
+
+    async def append(
+        self, call_id: str, type_: str, data: Mapping[str, Any], *, event_at_s: float | None = None
+    ) -> Appended:
+        """Store an event; it is on disk when this returns. The store adds `call_id`, `seq` and `gap` to `data`.
+
+        `event_at_s` is when it happened, Unix seconds, now if absent. An append once begun is carried out even if the
+        caller is cancelled. Raises LocalProtocolError for data that JSON cannot carry or a call that is not open.
+        """
+        now_s = self._clock()
+        appended = await self._write(
+            self._store.append, call_id, type_, encode_data(data), now_s if event_at_s is None else event_at_s, now_s
+        )
+        self._notify()
+        return appended
+
+    async def end_call(self, call_id: str) -> None:
+        """No more messages of this call."""
+        await self._write(self._store.end_call, call_id, self._clock())
+
+    # -- delivery --------------------------------------------------------------------------------------------------
+
+    async def claim(self, limit: int, lease_s: float) -> list[Claim]:
+        """Messages to try now: see `OutboxStore.claim`."""
+        return await self._run(self._store.claim, limit, self._clock(), lease_s)
+
+    async def sent(self, claim: Claim) -> None:
+        """The endpoint took it."""
+        await self._write(self._store.sent, claim, self._clock())
+
+    async def give_up(self, claim: Claim, error: str) -> None:
+        """The endpoint will never take it."""
+        await self._write(self._store.give_up, claim, error)
+
+    async def retry(self, claim: Claim, error: str, *, message_delay_s: float, endpoint_delay_s: float) -> None:
+        """The try failed: see `OutboxStore.retry`."""
+        now_s = self._clock()
+        await self._write(self._store.retry, claim, error, now_s + message_delay_s, now_s + endpoint_delay_s)
+
+    async def disable(self, claim: Claim, error: str) -> None:
+        """The endpoint wants no more messages."""
+        await self._write(self._store.disable, claim, error)
+
+    # -- looking and mending ---------------------------------------------------------------------------------------
+
+    async def check(self) -> bool:
+        """Try to write, and say whether that is possible."""
+        try:
+            await self._write(self._store.check)
+        except OutboxError:
+            return False
+        return True
+
+    async def stats(self) -> OutboxStats:
+        """Sizes and the endpoint's state."""
+        return await self._run(self._store.stats, self._clock())
+
+    async def find(self, which: MessageFilter, limit: int = 100) -> list[Message]:
+        """Messages by age, the newest last."""
+        return await self._run(self._store.find, which, limit)
+
+    async def body(self, webhook_id: str) -> bytes | None:
+        """The body of a message; None when it is unknown."""
+        return await self._run(self._store.body, webhook_id)
+
+    async def replay(self, which: MessageFilter) -> int:
+        """Deliver sent and dead messages again; says how many."""
+        count = await self._write(self._store.replay, which)
+        self._notify()
+        return count
+
+    async def resume(self) -> None:
+        """Deliver again after the endpoint was disabled, or at once after it failed."""
+        await self._write(self._store.resume)
+        self._notify()
+
+    async def purge(self, older_than_s: float, *, dead: bool = False) -> int:
+        """Remove sent messages (dead ones too, if asked) of that age; says how many."""
+        return await self._write(lambda: self._store.purge(self._clock() - older_than_s, dead=dead))
+
+    def _notify(self) -> None:
+        for listener in self._listeners:
+            listener()
+
+    async def _write(self, operation: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            result = await self._run(operation, *args, **kwargs)
+        except OutboxError:
+            self._writable = False
+            raise
+        self._writable = True
+        return result
+
+    async def _run(self, operation: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        if self._closed:
+            raise OutboxError("the outbox is closed")
+        future = asyncio.get_running_loop().run_in_executor(self._thread, lambda: operation(*args, **kwargs))
+        # Without the shield a cancelled caller would take what still waits for the thread with it.
+        return await asyncio.shield(future)

@@ -1,0 +1,113 @@
+"""One try of one message over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Self
+
+import aiohttp
+
+from service import __version__
+from service.outbox.backoff import Outcome, Verdict, outcome_of_status
+from service.outbox.message import Claim
+from service.outbox.signature import Secret, sign
+
+ANSWER_BYTES_MAX = 65_536
+ANSWER_TIMEOUT_S = 2.0
+"""For the rest of an answer whose status is known: read to use the connection again, and to quote a refusal."""
+QUOTE_CHARACTERS_MAX = 200
+
+
+class Sender:
+    """Signs and posts to one URL. Use with `async with`; connections stay open between tries."""
+
+    def __init__(
+        self,
+        url: str,
+        secrets: Sequence[Secret],
+        *,
+        connect_timeout_s: float,
+        timeout_s: float,
+        clock: Callable[[], float] = time.time,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """`timeout_s` bounds a whole try, `clock` gives Unix seconds, `tls` replaces the system's certificates."""
+        self._url = url
+        self._secrets = tuple(secrets)
+        self.timeout_s = timeout_s
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=connect_timeout_s)
+        self._clock = clock
+        self._tls = tls
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=self._tls or True),
+            timeout=self._timeout,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,  # A small answer must not become a large one.
+            headers={"Content-Type": "application/json", "User-Agent": f"claimline/{__version__}"},
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def send(self, claim: Claim) -> Outcome:
+        """Post the message once. Whatever the far end does becomes an outcome."""
+        if self._session is None:
+            raise RuntimeError("the sender is not entered")
+        headers = sign(self._secrets, claim.webhook_id, claim.body, self._clock())
+        try:
+            async with self._session.post(
+                self._url, data=claim.body, headers=headers, allow_redirects=False
+            ) as response:
+                outcome = outcome_of_status(response.status, response.headers.get("Retry-After"), self._clock())
+                answer = await _read_answer(response)
+        except Exception as error:  # noqa: BLE001 - bytes from outside: no answer may end the deliverer
+            return Outcome(Verdict.RETRY, _describe(error))
+        if outcome.verdict is Verdict.DELIVERED:
+            return outcome
+        return replace(outcome, answer=_quote(answer))
+
+
+async def _read_answer(response: aiohttp.ClientResponse) -> bytes:
+    """At most ANSWER_BYTES_MAX. Unless it was all, the connection is closed: the verdict stands already."""
+    answer = bytearray()
+    try:
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            async for chunk in response.content.iter_any():
+                answer += chunk
+                if len(answer) > ANSWER_BYTES_MAX:
+                    response.close()
+                    break
+    except (aiohttp.ClientError, OSError, TimeoutError):
+        response.close()
+    return bytes(answer[:ANSWER_BYTES_MAX])
+
+
+def _quote(answer: bytes) -> str:
+    text = answer[: 4 * QUOTE_CHARACTERS_MAX].decode("utf-8", "replace")
+    return "".join(c if c.isprintable() else " " for c in text).strip()[:QUOTE_CHARACTERS_MAX]
+
+
+def _describe(error: Exception) -> str:
+    match error:
+        case aiohttp.ConnectionTimeoutError():
+            return "no connection in time"
+        case TimeoutError():
+            return "no answer in time"
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
+            return f"TLS: {error}"
+        case aiohttp.ClientConnectorError():
+            return f"no connection: {error.strerror or error.os_error}"
+        case aiohttp.ServerDisconnectedError():
+            return "closed without an answer"
+        case _:
+            return f"{type(error).__name__}: {_quote(str(error).encode('utf-8', 'replace'))}"

@@ -1,0 +1,343 @@
+"""The outbox in one SQLite file. Semantics: `service.outbox.store`."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from service.errors import ConfigError, LocalProtocolError
+from service.outbox.message import (
+    Appended,
+    Claim,
+    EndpointState,
+    Message,
+    MessageFilter,
+    OutboxStats,
+    encode_body,
+)
+from service.outbox.schema import MIGRATIONS
+from service.outbox.store import OutboxError
+
+BUSY_TIMEOUT_MS = 10_000
+"""How long a transaction waits for another process's."""
+
+
+class SqliteOutboxStore:
+    """An `OutboxStore` on a file. Belongs to the thread that made it; every process needs its own."""
+
+    def __init__(self, path: Path, *, create: bool = True) -> None:
+        """Open the file. Raises ConfigError naming `outbox.path` when that fails."""
+        self._path = path
+        try:
+            if create:
+                # Callers' words: nobody else's to read. SQLite gives its -wal and -shm files the same mode.
+                path.touch(mode=0o600)
+            mode = "rwc" if create else "rw"
+            self._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None)
+        except (OSError, sqlite3.Error) as error:
+            raise ConfigError(f"outbox.path: cannot open {path}: {error}") from None
+        try:
+            self._db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA foreign_keys = ON")
+            self._migrate()
+        except (sqlite3.Error, OutboxError) as error:
+            self._db.close()
+            raise ConfigError(f"outbox.path: {path} cannot be used as an outbox: {error}") from None
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _migrate(self) -> None:
+        with self._transaction():
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+            if version > len(MIGRATIONS):
+                raise ConfigError(f"outbox.path: {self._path} was written by a newer claimline (schema {version})")
+            for statements in MIGRATIONS[version:]:
+                for statement in statements:
+                    self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+    @contextmanager
+    def _transaction(self, *, durable: bool = True) -> Iterator[None]:
+        # Losing the record of a try to a power cut repeats the try, which receivers must bear anyway; losing an
+        # appended message is what this store is there to prevent. Takes effect only outside a transaction.
+        with self._errors():
+            self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise OutboxError(f"outbox.path: {self._path}: {error}") from None
+
+    # -- calls -----------------------------------------------------------------------------------------------------
+
+    def open_call(self, call_id: str, worker_id: str, now_s: float, lease_s: float) -> None:
+        """See `OutboxStore.open_call`."""
+        with self._transaction():
+            added = self._db.execute(
+                "INSERT INTO calls (call_id, worker_id, lease_until_s, opened_at_s) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET lease_until_s = excluded.lease_until_s"
+                " WHERE worker_id = excluded.worker_id AND next_seq = 1 AND ended_at_s IS NULL",
+                (call_id, worker_id, now_s + lease_s, now_s),
+            ).rowcount
+            if not added:
+                raise LocalProtocolError(f"call {call_id} is in the outbox already")
+
+    def renew_calls(self, worker_id: str, now_s: float, lease_s: float) -> int:
+        """See `OutboxStore.renew_calls`."""
+        with self._transaction(durable=False):
+            return self._db.execute(
+                "UPDATE calls SET lease_until_s = ? WHERE worker_id = ? AND ended_at_s IS NULL",
+                (now_s + lease_s, worker_id),
+            ).rowcount
+
+    def end_call(self, call_id: str, now_s: float) -> None:
+        """See `OutboxStore.end_call`."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE calls SET ended_at_s = COALESCE(ended_at_s, ?) WHERE call_id = ?", (now_s, call_id)
+            )
+
+    def append(self, call_id: str, type_: str, data: bytes, event_at_s: float, now_s: float) -> Appended:
+        """See `OutboxStore.append`."""
+        webhook_id = f"msg_{secrets.token_hex(16)}"
+        with self._transaction():
+            row = self._db.execute(
+                "UPDATE calls SET next_seq = next_seq + 1, deliver_at_s = COALESCE(deliver_at_s, ?)"
+                " WHERE call_id = ? AND ended_at_s IS NULL RETURNING next_seq - 1",
+                (now_s, call_id),
+            ).fetchone()
+            if row is None:
+                raise LocalProtocolError(f"call {call_id} is not open: {type_} cannot be appended")
+            (seq,) = row
+            self._db.execute(
+                "INSERT INTO messages (webhook_id, call_id, seq, type, event_at_s, data, created_at_s)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (webhook_id, call_id, seq, type_, event_at_s, data, now_s),
+            )
+        return Appended(webhook_id, seq)
+
+    # -- delivery --------------------------------------------------------------------------------------------------
+
+    def claim(self, limit: int, now_s: float, lease_s: float) -> list[Claim]:
+        """See `OutboxStore.claim`."""
+        with self._errors():
+            if not self._due_calls(1, now_s)[1]:
+                return []  # Without a write: deliverers ask often.
+        lease_until_s = now_s + lease_s
+        with self._transaction(durable=False):
+            failures, calls = self._due_calls(limit, now_s)
+            if failures and calls:
+                # Other deliverers wait for this probe; if it is never settled, for its lease.
+                self._db.execute("UPDATE endpoint SET next_try_at_s = ?", (lease_until_s,))
+            return [self._lease_head(call_id, gap, failures, lease_until_s) for call_id, gap in calls]
+
+    def sent(self, claim: Claim, now_s: float) -> None:
+        """See `OutboxStore.sent`."""
+        with self._transaction(durable=False):
+            # Also when the lease has passed to another: the endpoint has the message.
+            self._db.execute(
+                "UPDATE messages SET state = 'sent', sent_at_s = ?, last_error = NULL WHERE webhook_id = ?",
+                (now_s, claim.webhook_id),
+            )
+            self._db.execute("UPDATE calls SET gap = 0 WHERE call_id = ?", (claim.call_id,))
+            self._release(claim)
+            self._endpoint_is_well()
+
+    def give_up(self, claim: Claim, error: str) -> None:
+        """See `OutboxStore.give_up`."""
+        with self._transaction(durable=False):
+            died = self._db.execute(
+                "UPDATE messages SET state = 'dead', last_error = ? WHERE webhook_id = ? AND state = 'ready'",
+                (error, claim.webhook_id),
+            ).rowcount
+            if died:
+                self._db.execute("UPDATE calls SET gap = 1 WHERE call_id = ?", (claim.call_id,))
+            self._release(claim)
+            self._endpoint_is_well()
+
+    def retry(self, claim: Claim, error: str, message_at_s: float, endpoint_at_s: float) -> None:
+        """See `OutboxStore.retry`."""
+        with self._transaction(durable=False):
+            if not self._release(claim):
+                return
+            self._note_error(claim, error)
+            self._db.execute(
+                "UPDATE calls SET deliver_at_s = ? WHERE call_id = ? AND deliver_at_s IS NOT NULL",
+                (message_at_s, claim.call_id),
+            )
+            self._db.execute(
+                "UPDATE endpoint SET failures = failures + 1, next_try_at_s = ?, last_error = ? WHERE failures = ?",
+                (endpoint_at_s, error, claim.endpoint_failures),
+            )
+
+    def disable(self, claim: Claim, error: str) -> None:
+        """See `OutboxStore.disable`."""
+        with self._transaction():
+            self._note_error(claim, error)
+            self._release(claim)
+            self._db.execute("UPDATE endpoint SET disabled = 1, last_error = ?", (error,))
+
+    def resume(self) -> None:
+        """See `OutboxStore.resume`."""
+        with self._transaction():
+            self._db.execute("UPDATE endpoint SET failures = 0, next_try_at_s = 0, disabled = 0, last_error = NULL")
+            self._find_heads("deliver_at_s IS NOT NULL")
+
+    def _due_calls(self, limit: int, now_s: float) -> tuple[int, list[tuple[str, int]]]:
+        """The endpoint's failures, and (call_id, gap) of calls to claim."""
+        failures, next_try_at_s, disabled = self._db.execute(
+            "SELECT failures, next_try_at_s, disabled FROM endpoint"
+        ).fetchone()
+        if disabled or (failures and now_s < next_try_at_s):
+            return failures, []
+        # A probe takes the message that has waited longest since its last try, due or not: one that the endpoint
+        # cannot digest then does not stand for all.
+        calls = self._db.execute(
+            "SELECT call_id, gap FROM calls WHERE deliver_at_s IS NOT NULL AND delivery_lease_until_s <= ?1"
+            " AND (?2 OR deliver_at_s <= ?1) ORDER BY deliver_at_s LIMIT ?3",
+            (now_s, failures > 0, 1 if failures else limit),
+        ).fetchall()
+        return failures, calls
+
+    def _lease_head(self, call_id: str, gap: int, endpoint_failures: int, lease_until_s: float) -> Claim:
+        webhook_id, seq, type_, event_at_s, data, body, attempts = self._db.execute(
+            "SELECT webhook_id, seq, type, event_at_s, data, body, attempts FROM messages"
+            " WHERE call_id = ? AND state = 'ready' ORDER BY seq LIMIT 1",
+            (call_id,),
+        ).fetchone()
+        if body is None:
+            body = encode_body(type_, event_at_s, call_id, seq, data, bool(gap))
+        self._db.execute(
+            "UPDATE messages SET attempts = attempts + 1, body = ? WHERE webhook_id = ?", (body, webhook_id)
+        )
+        self._db.execute("UPDATE calls SET delivery_lease_until_s = ? WHERE call_id = ?", (lease_until_s, call_id))
+        return Claim(webhook_id, call_id, seq, type_, body, attempts + 1, endpoint_failures, lease_until_s)
+
+    def _release(self, claim: Claim) -> bool:
+        """End the claim's lease, if it is still its own, and find what the call sends next."""
+        released = self._db.execute(
+            "UPDATE calls SET delivery_lease_until_s = 0 WHERE call_id = ? AND delivery_lease_until_s = ?",
+            (claim.call_id, claim.lease_until_s),
+        ).rowcount
+        self._find_heads("call_id = ?", claim.call_id)
+        return bool(released)
+
+    def _find_heads(self, which_calls: str, *values: str) -> None:
+        self._db.execute(
+            "UPDATE calls SET deliver_at_s = (SELECT created_at_s FROM messages"  # noqa: S608 - our own words
+            " WHERE messages.call_id = calls.call_id"
+            f" AND state = 'ready' ORDER BY seq LIMIT 1) WHERE {which_calls}",
+            values,
+        )
+
+    def _note_error(self, claim: Claim, error: str) -> None:
+        self._db.execute(
+            "UPDATE messages SET last_error = ? WHERE webhook_id = ? AND state = 'ready'", (error, claim.webhook_id)
+        )
+
+    def _endpoint_is_well(self) -> None:
+        self._db.execute("UPDATE endpoint SET failures = 0, next_try_at_s = 0, last_error = NULL WHERE failures > 0")
+
+    # -- looking and mending ---------------------------------------------------------------------------------------
+
+    def stats(self, now_s: float) -> OutboxStats:
+        """See `OutboxStore.stats`."""
+        with self._errors():
+            pending, oldest_s = self._db.execute(
+                "SELECT count(*), min(created_at_s) FROM messages WHERE state = 'ready'"
+            ).fetchone()
+            (dead,) = self._db.execute("SELECT count(*) FROM messages WHERE state = 'dead'").fetchone()
+            failures, disabled, error = self._db.execute(
+                "SELECT failures, disabled, last_error FROM endpoint"
+            ).fetchone()
+        endpoint: EndpointState = "disabled" if disabled else "failing" if failures else "ok"
+        return OutboxStats(pending, max(0.0, now_s - oldest_s) if pending else 0.0, dead, endpoint, error)
+
+    def find(self, which: MessageFilter, limit: int) -> list[Message]:
+        """See `OutboxStore.find`."""
+        where, values = _where(which)
+        with self._errors():
+            rows = self._db.execute(
+                "SELECT webhook_id, call_id, seq, type, state, attempts, last_error, created_at_s,"  # noqa: S608 - our own
+                " sent_at_s"
+                f" FROM messages WHERE {where} ORDER BY created_at_s DESC, seq DESC LIMIT ?",
+                (*values, limit),
+            ).fetchall()
+        return [Message(*row) for row in reversed(rows)]
+
+    def body(self, webhook_id: str) -> bytes | None:
+        """See `OutboxStore.body`."""
+        with self._errors():
+            row = self._db.execute(
+                "SELECT body, type, event_at_s, call_id, seq, data, gap FROM messages JOIN calls USING (call_id)"
+                " WHERE webhook_id = ?",
+                (webhook_id,),
+            ).fetchone()
+        if row is None:
+            return None
+        body, type_, event_at_s, call_id, seq, data, gap = row
+        return encode_body(type_, event_at_s, call_id, seq, data, bool(gap)) if body is None else bytes(body)
+
+    def replay(self, which: MessageFilter) -> int:
+        """See `OutboxStore.replay`."""
+        where, values = _where(which)
+        with self._transaction():
+            rows = self._db.execute(
+                "UPDATE messages SET state = 'ready', sent_at_s = NULL, last_error = NULL"  # noqa: S608 - our own words
+                f" WHERE state != 'ready' AND {where} RETURNING call_id",
+                values,
+            ).fetchall()
+            for call_id in {call_id for (call_id,) in rows}:
+                self._find_heads("call_id = ?", call_id)
+        return len(rows)
+
+    def purge(self, created_before_s: float, *, dead: bool) -> int:
+        """See `OutboxStore.purge`."""
+        with self._transaction():
+            purged = self._db.execute(
+                "DELETE FROM messages WHERE created_at_s < ? AND (state = 'sent' OR (? AND state = 'dead'))",
+                (created_before_s, dead),
+            ).rowcount
+            self._db.execute(
+                "DELETE FROM calls WHERE ended_at_s < ?"
+                " AND NOT EXISTS (SELECT 1 FROM messages WHERE messages.call_id = calls.call_id)",
+                (created_before_s,),
+            )
+        return purged
+
+    def check(self) -> None:
+        """See `OutboxStore.check`."""
+        with self._transaction():
+            self._db.execute("UPDATE endpoint SET id = id")
+
+    def close(self) -> None:
+        """See `OutboxStore.close`."""
+        self._db.close()
+
+
+def _where(which: MessageFilter) -> tuple[str, tuple[Any, ...]]:
+    conditions = {
+        "webhook_id = ?": which.webhook_id,
+        "call_id = ?": which.call_id,
+        "state = ?": which.state,
+        "created_at_s >= ?": which.since_s,
+        "created_at_s < ?": which.until_s,
+    }
+    wanted = {text: value for text, value in conditions.items() if value is not None}
+    return " AND ".join(wanted) or "TRUE", tuple(wanted.values())

@@ -1,0 +1,110 @@
+"""What an outbox store must do. `service.outbox.sqlite` is the one that ships.
+
+Every method is one transaction, blocks its thread, takes the wall clock as `now_s`, and raises OutboxError when the
+store cannot be read or written. Several processes may hold stores on the same file.
+
+A call is delivered one message at a time: claiming a call leases it, and its lowest message that is neither sent nor
+dead goes out. A lease that was not settled lapses, and the message is claimed again: at least once.
+
+The endpoint's failures are counted once for all: while there are any, one message at a time is claimed to probe it.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from service.errors import ClaimlineError
+from service.outbox.message import Appended, Claim, Message, MessageFilter, OutboxStats
+
+
+class OutboxError(ClaimlineError):
+    """The store cannot be read or written now; the message names `outbox.path`."""
+
+
+class OutboxStore(Protocol):
+    """Calls, their messages, and the state of the endpoint they go to."""
+
+    def open_call(self, call_id: str, worker_id: str, now_s: float, lease_s: float) -> None:
+        """Begin a call, leased to its worker; may be repeated until its first message.
+
+        Raises LocalProtocolError for an id that is in use.
+        """
+        ...
+
+    def renew_calls(self, worker_id: str, now_s: float, lease_s: float) -> int:
+        """Prolong the leases of a worker's open calls; says how many."""
+        ...
+
+    def end_call(self, call_id: str, now_s: float) -> None:
+        """The call has had its last message."""
+        ...
+
+    def append(self, call_id: str, type_: str, data: bytes, event_at_s: float, now_s: float) -> Appended:
+        """Store a message durably under the call's next `seq`.
+
+        Raises LocalProtocolError for a call that is unknown or has ended.
+        """
+        ...
+
+    def claim(self, limit: int, now_s: float, lease_s: float) -> list[Claim]:
+        """Lease the next message of up to `limit` calls that are due, oldest first.
+
+        The body of a message is frozen when it is claimed first; it says `gap` when a message of the call was given up
+        since the last that was sent. Empty while the endpoint is disabled or waits for its next probe.
+        """
+        ...
+
+    def sent(self, claim: Claim, now_s: float) -> None:
+        """The endpoint took the message; it counts as well again."""
+        ...
+
+    def give_up(self, claim: Claim, error: str) -> None:
+        """The endpoint is well but will never take this message."""
+        ...
+
+    def retry(self, claim: Claim, error: str, message_at_s: float, endpoint_at_s: float) -> None:
+        """The try failed: the message is due again at `message_at_s`, the endpoint's next probe at `endpoint_at_s`.
+
+        The endpoint's failure is counted only if nothing was counted since the claim: tries that were in flight side
+        by side are one failure. Ignored when the lease has passed to another.
+        """
+        ...
+
+    def disable(self, claim: Claim, error: str) -> None:
+        """Stop delivering until `resume`; the message stays."""
+        ...
+
+    def resume(self) -> None:
+        """Forget the endpoint's failures and deliver again at once."""
+        ...
+
+    def stats(self, now_s: float) -> OutboxStats:
+        """Sizes and the endpoint's state."""
+        ...
+
+    def find(self, which: MessageFilter, limit: int) -> list[Message]:
+        """Messages by age, the newest last; of more than `limit` the newest."""
+        ...
+
+    def body(self, webhook_id: str) -> bytes | None:
+        """The body as it was or would be sent; None when the message is unknown."""
+        ...
+
+    def replay(self, which: MessageFilter) -> int:
+        """Make sent and dead messages ready again, under their own ids and with their own bodies; says how many."""
+        ...
+
+    def purge(self, created_before_s: float, *, dead: bool) -> int:
+        """Remove messages that were appended before and sent, and ended calls that have none left.
+
+        Those given up too, if `dead`. Says how many messages.
+        """
+        ...
+
+    def check(self) -> None:
+        """Try to write, changing nothing."""
+        ...
+
+    def close(self) -> None:
+        """Release the file."""
+        ...
