@@ -1,0 +1,81 @@
+"""What the documents name exists, and what exists is named: metrics, make targets, folders, links, versions."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import service
+from service.cli import parser
+from service.telemetry.metrics import Metrics
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+
+
+def _documented_metrics() -> dict[str, str]:
+    reference = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    return dict(re.findall(r"^\| `(claimline_\w+)` \| (\w+) \|", reference, re.MULTILINE))
+
+
+def test_the_reference_lists_exactly_the_metrics_there_are() -> None:
+    families = [family for family in Metrics().registry.collect() if family.name.startswith("claimline_")]
+    assert _documented_metrics() == {
+        family.name + ("_total" if family.type == "counter" else ""): family.type for family in families
+    }
+
+
+def test_the_dashboard_asks_only_for_documented_metrics() -> None:
+    dashboard = json.loads((ROOT / "deploy" / "grafana" / "dashboards" / "claimline.json").read_text("utf-8"))
+    queries = " ".join(target["expr"] for panel in dashboard["panels"] for target in panel["targets"])
+    asked = {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"claimline_\w+", queries)}
+    assert asked <= set(_documented_metrics())
+    assert len(asked) > 15
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_and_make_targets_of_a_document_lead_somewhere(document: Path) -> None:
+    text = document.read_text("utf-8")
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    assert set(re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE)) <= targets
+    for link in re.findall(r"\]\((?!https?://)([^)#]+)\)", text):
+        assert (document.parent / link).exists(), f"{document.name} links to {link}"
+
+
+def _documented_commands() -> list[str]:
+    text = "\n".join(path.read_text("utf-8") for path in DOCUMENTS)
+    shell = "\n".join(re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    return re.findall(r"^(?:\.venv/bin/)?claimline (.*)$", shell, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", _documented_commands())
+def test_documented_commands_are_understood(command: str) -> None:
+    parser().parse_args(shlex.split(command, comments=True))
+
+
+def test_the_readme_maps_every_part() -> None:
+    mapped = set(re.findall(r"^\| `([\w/]+)` \|", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE))
+    packages = {path.parent.relative_to(ROOT).as_posix() for path in (ROOT / "service").glob("*/*.py")}
+    assert packages | {"sip", "deploy", "tests"} <= mapped
+    assert [folder for folder in mapped if not (ROOT / folder).is_dir()] == []
+
+
+def test_every_dependency_has_its_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    declared = sum(project["optional-dependencies"].values(), project["dependencies"])
+    names = {re.split(r"[=<>\[ ]", one)[0] for one in declared}
+    rows = (ROOT / "docs" / "architecture.md").read_text("utf-8").split("## Dependencies")[1].split("## Glossary")[0]
+    explained = set(re.findall(r"[a-z0-9-]+", " ".join(re.findall(r"^\| (.*?) \|", rows, re.MULTILINE))))
+    assert names - explained == set()
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert newest
+    assert service.__version__ == project["version"] == newest[1]
