@@ -32,7 +32,7 @@ from sip.admission import Refusal
 from sip.endpoint import Endpoint
 from sip.stack import Bound
 
-STATS_S = 2.0
+STATS_S = 5.0
 """Outbox gauges are read, and the outbox tried for writing, this often."""
 FINAL_DELIVERY_S = 5.0
 """How long a stopping worker goes on delivering; what is left waits in the outbox."""
@@ -174,8 +174,7 @@ class Worker:
                 if self._clock.monotonic() - renewed_s > CALL_LEASE_S / 4:
                     await outbox.renew_calls(self._worker_id)
                     renewed_s = self._clock.monotonic()
-                if not outbox.writable:
-                    await outbox.check()
+                await outbox.check()
             except OutboxError as error:
                 self._log.error("outbox_unusable", problem=str(error))
             await asyncio.sleep(STATS_S)

@@ -16,6 +16,7 @@ from service.config import Config, load
 from service.errors import ClaimlineError
 
 WRONG_USE = 2
+CONFIG_HELP = "TOML file; CLAIMLINE_SECTION__KEY overrides it"
 Run = Callable[[argparse.Namespace, Config], int]
 
 
@@ -59,10 +60,10 @@ def parser() -> argparse.ArgumentParser:
         epilog="Example: claimline serve --config claimline.toml",
     )
     top.add_argument("--version", action="version", version=f"claimline {__version__}")
-    top.add_argument("--config", type=Path, metavar="FILE", help="TOML file; CLAIMLINE_SECTION__KEY overrides it")
+    top.add_argument("--config", type=Path, metavar="FILE", help=CONFIG_HELP)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     _add(
-        commands, "serve", _serve, "answer calls until SIGTERM; drains first", "claimline --config claimline.toml serve"
+        commands, "serve", _serve, "answer calls until SIGTERM; drains first", "claimline serve --config claimline.toml"
     )
     _add(commands, "engine", _engine, "the embedded local Realtime server: no key, no network", "claimline engine")
     demo = _add(
@@ -89,6 +90,9 @@ def parser() -> argparse.ArgumentParser:
     add_outbox(commands)
     add_price(commands)
     _add(commands, "check", _check, "read the configuration, try each far end, say what is wrong", "claimline check")
+    for command in commands.choices.values():
+        # Before the command or behind it: the default of the inner one must not undo the outer one.
+        command.add_argument("--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help=CONFIG_HELP)
     return top
 
 
@@ -110,8 +114,9 @@ def _serve(_args: argparse.Namespace, config: Config) -> int:
 
     def ready(address: Address) -> None:
         bound = address.sip
+        host = config.sip.public_address or ("127.0.0.1" if bound.host in {"0.0.0.0", ""} else bound.host)
         print(
-            f"claimline answers at sip:claims@{bound.host}:{bound.udp_port} (UDP and TCP), "
+            f"claimline answers at sip:claims@{host}:{bound.udp_port} (UDP and TCP), "
             f"{bound.max_calls} calls at once; http://{config.http.bind}:{address.http_port}/calls",
             flush=True,
         )

@@ -45,6 +45,7 @@ class DemoCaller:
         self._agent_silent_ms = 0
         self._agent_spoke_ms = 0
         self._waiting_ms = 0
+        self._since_spoke_ms = 0
         self._ticked = asyncio.Event()
         self._confirmed = False
         self.ended: Ended | None = None
@@ -75,6 +76,7 @@ class DemoCaller:
             self._hear(frame.pcm)
         for played in audio.take_played():
             self.left += played.frame.pcm
+        self._since_spoke_ms = 0 if self._speaking else self._since_spoke_ms + FRAME_MS
         while audio.room:
             audio.put_downlink(DownlinkFrame(self._speaking.popleft() if self._speaking else SILENCE))
         self._ticked.set()
@@ -98,7 +100,7 @@ class DemoCaller:
                 break
             await self._say(line)
             if line.hang_up:
-                await self._until(lambda: self._waiting_ms >= TAIL_MS)
+                await self._until(lambda: self._since_spoke_ms >= TAIL_MS)
                 break
         self._leg.hangup()
         await self._until(lambda: self.ended is not None, 5.0)

@@ -1,7 +1,7 @@
 """Listens to a recording for what a caller complains of: clicks, and gaps inside words.
 
-A click is a jump between two samples that stands alone: many times what the signal does right before and after it.
-Speech jumps too, but its jumps come in company. A gap is a stretch of silence with sound cut off at its beginning and
+A click is a jump between two samples that stands alone: many times what the signal does right before or after it.
+Speech jumps too, but its jumps come in company: a burst goes on for some milliseconds. A gap is a stretch of silence with sound cut off at its beginning and
 cut on at its end; the closures inside words fade at least on one side, and a pause between words lasts longer.
 """
 
@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 RATE_HZ = 8000
-CLICK_RATIO = 9.0
-"""Jump over the root mean square of the jumps around it. Speech through G.711 stays below 7."""
+CLICK_RATIO = 13.0
+"""Jump over the root mean square of the jumps on its louder side. 557 recordings of a human speaker (Debian's
+asterisk-core-sounds-en) stay below 11.5, the embedded voice through G.711 below 8.5."""
 CLICK_MIN = 1500.0
 """Smaller jumps are not heard as clicks on a telephone."""
-AROUND = 40
-"""Samples on each side that a jump is compared with: 5 ms, about one pitch period."""
+AROUND = 24
+"""Samples on each side that a jump is compared with: 3 ms."""
 QUIET = 24
 """Samples this small are silence: three steps of G.711 µ-law."""
 GAP_MS = (8, 150)
@@ -58,15 +59,11 @@ def find_faults(samples: NDArray[np.int16]) -> Faults:
 
 def _clicks(signal: NDArray[np.float64]) -> tuple[float, ...]:
     jumps = np.abs(np.diff(signal))
-    squares = np.concatenate([[0.0], np.cumsum(jumps**2)])
     found: list[float] = []
     for at in np.flatnonzero(jumps > CLICK_MIN).tolist():
         # A click of one sample makes two jumps: neither is company for the other.
-        low, high = max(0, at - AROUND), min(len(jumps), at + AROUND + 1)
-        inner_low, inner_high = max(0, at - 1), min(len(jumps), at + 2)
-        company = squares[high] - squares[low] - (squares[inner_high] - squares[inner_low])
-        count = (high - low) - (inner_high - inner_low)
-        if count and jumps[at] > CLICK_RATIO * max(1.0, float(np.sqrt(company / count))):
+        company = max(_rms(jumps[max(0, at - 1 - AROUND) : max(0, at - 1)]), _rms(jumps[at + 2 : at + 2 + AROUND]))
+        if jumps[at] > CLICK_RATIO * max(1.0, company):
             found.append(float(at) / RATE_HZ)
     return tuple(found)
 

@@ -87,7 +87,7 @@ class Demo:
                     async with worker as worker_says, aiohttp.ClientSession() as http:
                         self._http_url = _found(r"http://[^/]+", worker_says)
                         caller = await self._place_call(http, _found(r"sip:\S+", worker_says))
-                        await receiver.wait_for(_has_ended, DELIVERED_S)
+                        await self._until_delivered(receiver)
                         await self._refresh(http)
                         (out / "metrics.txt").write_text(await _text(http, f"{self._http_url}/metrics"))
             for log in (scratch / "events").glob("*.jsonl"):
@@ -118,8 +118,20 @@ class Demo:
             raise ClaimlineError(f"the call did not end within {CALL_S:g} s; see {self._out}/service.log") from None
         finally:
             await endpoint.stop()
+        if caller.ended is not None and caller.ended.code >= 300:
+            raise ClaimlineError(
+                f"the call was not answered: {caller.ended.code} {caller.ended.reason}; see {self._out}/service.log"
+            )
         write_line_audio(self._out / "call.wav", _pcm(caller.left), _pcm(caller.right))
         return caller
+
+    async def _until_delivered(self, receiver: Receiver) -> None:
+        try:
+            await receiver.wait_for(_has_ended, DELIVERED_S)
+        except TimeoutError:
+            raise ClaimlineError(
+                f"the webhook receiver got no call.ended within {DELIVERED_S:g} s; see {self._out}/service.log"
+            ) from None
 
     async def _agent_text(self, http: aiohttp.ClientSession) -> str:
         """The agent's words since the caller's last turn."""
@@ -137,17 +149,17 @@ class Demo:
             await asyncio.sleep(POLL_S)
 
     async def _refresh(self, http: aiohttp.ClientSession) -> None:
-        """Read the call from the service's own API; show the agent's lines that are complete."""
+        """Read the call from the service's own API; show the agent's lines that have stopped growing."""
         calls = json.loads(await _text(http, f"{self._http_url}/calls"))["calls"]
         if not calls:
             return
+        before = {line["at"]: line["text"] for line in self._call.get("transcript") or []}
         self._call = json.loads(await _text(http, f"{self._http_url}/calls/{calls[0]['call_id']}"))
-        lines = self._call["transcript"]
-        for line in lines:
-            complete = line is not lines[-1] or self._call["result"] is not None or line["text"][-1:] in {".", "?", "!"}
-            if line["speaker"] == "agent" and line["at"] not in self._shown and complete:
+        for line in self._call["transcript"]:
+            settled = before.get(line["at"]) == line["text"] or self._call["result"] is not None
+            if line["speaker"] == "agent" and line["at"] not in self._shown and settled:
                 self._shown.add(line["at"])
-                self._screen.agent(line["text"], interrupted=line.get("interrupted", False))
+                self._screen.agent(line["text"])
 
     def _delivered(self, message: Received) -> None:
         if message.type == "turn.transcribed":

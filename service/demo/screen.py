@@ -26,9 +26,9 @@ class Screen:
         """Something the demo does."""
         self._line("note", "·", text)
 
-    def agent(self, text: str, *, interrupted: bool) -> None:
+    def agent(self, text: str) -> None:
         """Words of the agent."""
-        self._line("agent", "agent", text + (" —" if interrupted else ""))
+        self._line("agent", "agent", text)
 
     def caller(self, line: Line) -> None:
         """Words of the caller."""

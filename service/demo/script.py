@@ -39,16 +39,17 @@ class _Topic(Enum):
     PRESENT = auto()
 
 
-# The first that is found in the agent's question wins: the narrow before the wide.
+# The topic named last in the agent's words wins, since an acknowledgement comes before the question; among equals, the
+# first of this table.
 _TOPICS: tuple[tuple[_Topic, re.Pattern[str]], ...] = tuple(
     (topic, re.compile(pattern, re.IGNORECASE))
     for topic, pattern in (
         (_Topic.GOODBYE, r"\bgood ?bye\b"),
         (_Topic.CONFIRM, r"\bcorrect\b|\badd something\b"),
         (_Topic.HALF_OF_DAY, r"\bmorning or\b"),
-        (_Topic.PEOPLE, r"\binjured\b|\bhurt\b"),
+        (_Topic.PEOPLE, r"\b(?:injured|hurt)\b.*"),
         (_Topic.DRIVABLE, r"\bdriven\b|\bdrivable\b"),
-        (_Topic.EVIDENCE, r"\breport\b.*\bfiled\b|\bfiled\b"),
+        (_Topic.EVIDENCE, r"\breport\b.*\bfiled\b.*"),
         (_Topic.REPORT_NUMBER, r"\breport\b"),
         (_Topic.WITNESSES, r"\bwitness"),
         (_Topic.KIND, r"\bauto claim\b|\byour home\b|\bsomething else\b"),
@@ -110,6 +111,10 @@ PATIENCE = 3
 # She lets the agent say a part of her number before she cuts in.
 _READ_BACK = re.compile(r"read that back\b.*\bphone number\b[\s,:]*(?:\w+[\s,]+){1,3}?", re.IGNORECASE | re.DOTALL)
 
+_PHONE_ENDS = "2278"
+_DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_FIGURES = re.compile(rf"\b(?:{'|'.join(_DIGITS)})\b|[0-9]+")
+
 EXPECTED_CLAIM: Mapping[str, object] = MappingProxyType(
     {
         "policyholder": "Margaret Hale",
@@ -135,6 +140,7 @@ class ScriptedCaller:
     def __init__(self) -> None:
         self._said: Counter[_Topic] = Counter()
         self._interrupted = False
+        self._corrected = False
         self._lost = 0
 
     def next_line(self, agent_text: str) -> Line:
@@ -146,6 +152,9 @@ class ScriptedCaller:
             self._lost += 1
             return NOT_UNDERSTOOD if self._lost < PATIENCE else GOODBYE
         self._lost = 0
+        self._corrected = self._corrected or _PHONE_ENDS in _digits(agent_text)
+        if topic is _Topic.CONFIRM and self._interrupted and not self._corrected:
+            return Line(INTERRUPTION.text)
         first, again = _LINES[topic]
         line = Line(again if self._said[topic] else first)
         self._said[topic] += 1
@@ -164,10 +173,21 @@ class ScriptedCaller:
         return INTERRUPTION
 
 
+def _digits(agent_text: str) -> str:
+    """All digits in a text or a transcript, in a row."""
+    return "".join(
+        str(_DIGITS.index(word)) if word in _DIGITS else word for word in _FIGURES.findall(agent_text.lower())
+    )
+
+
 def _topic(agent_text: str) -> _Topic | None:
     questions = re.findall(r"[^.?!]*\?", agent_text)
     for scope in (questions[-1] if questions else "", " ".join(agent_text.split()[-20:]), agent_text):
-        found = next((topic for topic, pattern in _TOPICS if pattern.search(scope)), None)
-        if found is not None:
-            return found
+        ends = {
+            topic: max(match.end() for match in matches)
+            for topic, pattern in _TOPICS
+            if (matches := list(pattern.finditer(scope)))
+        }
+        if ends:
+            return max(ends, key=lambda topic: ends[topic])
     return None

@@ -8,6 +8,8 @@ from typing import Any, BinaryIO, Literal
 
 import msgspec
 
+from service.realtime.wire import UNREADABLE
+
 _AUDIO_KEYS = frozenset({"audio", "delta"})
 _AUDIO_EVENTS = frozenset({"input_audio_buffer.append", "response.output_audio.delta"})
 
@@ -27,7 +29,7 @@ class EventLog:
         """Append one event; what is not a JSON object is kept as text of at most 2,000 characters."""
         try:
             event = msgspec.json.decode(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             event = {"type": "", "raw": repr(raw[:2000])}
         line = {
             "at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -47,8 +49,9 @@ def _without_audio(value: Any) -> Any:
         return [_without_audio(one) for one in value]
     if not isinstance(value, dict):
         return value
-    audio_event = value.get("type") in _AUDIO_EVENTS
-    audio_part = value.get("type") in {"input_audio", "output_audio"}
+    kind = value.get("type")  # in a JSON Schema of a tool it may be a list
+    audio_event = isinstance(kind, str) and kind in _AUDIO_EVENTS
+    audio_part = isinstance(kind, str) and kind in {"input_audio", "output_audio"}
     slim: dict[str, Any] = {}
     for key, inner in value.items():
         if isinstance(inner, str) and ((audio_event and key in _AUDIO_KEYS) or (audio_part and key == "audio")):

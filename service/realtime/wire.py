@@ -9,6 +9,9 @@ import msgspec
 from service.realtime.commands import ClientEvent
 from service.realtime.events import IGNORED, Ignored, Known, Malformed, ServerEvent, Unknown
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding text of a stranger may raise; the last for brackets nested without end."""
+
 _known: msgspec.json.Decoder[Known] = msgspec.json.Decoder(Known)
 _encoder = msgspec.json.Encoder()
 
@@ -24,11 +27,11 @@ def decode(raw: str | bytes) -> ServerEvent:
     """One websocket message as an event."""
     try:
         return _known.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+    except UNREADABLE as problem:
         first = problem
     try:
         name = _tag.decode(raw).type
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return Malformed("", "not a JSON object with a type")
     if name in IGNORED:
         return Ignored(name)
@@ -47,6 +50,6 @@ def as_dict(raw: str | bytes) -> dict[str, Any]:
     """The message as plain JSON, empty where it is none."""
     try:
         value = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return {}
     return value if isinstance(value, dict) else {}
