@@ -15,11 +15,11 @@ from service.media.ring import FRAME_MS, LINE_FRAME_BYTES, SILENCE, DownlinkFram
 
 LOUD = 150.0
 """Root mean square of a frame (of 32,768) above which the agent is speaking."""
-PATIENCE_MS = 900
+PATIENCE_MS = 800
 """Silence of the agent after which it has finished: longer than its pause between two sentences."""
 REACTION_MS = 250
-TAIL_MS = 400
-"""From the end of the caller's last word to hanging up."""
+TAIL_MS = 200
+"""From the end of the caller's last word to hanging up: before turn detection has seen the end of the turn."""
 DEAF_AFTER_S = 30.0
 """A caller who hears nothing for this long hangs up."""
 

@@ -1,8 +1,9 @@
 """Listens to a recording for what a caller complains of: clicks, and gaps inside words.
 
 A click is a jump between two samples that stands alone: many times what the signal does right before or after it.
-Speech jumps too, but its jumps come in company: a burst goes on for some milliseconds. A gap is a stretch of silence with sound cut off at its beginning and
-cut on at its end; the closures inside words fade at least on one side, and a pause between words lasts longer.
+Speech jumps too, but its jumps come in company: a burst goes on for some milliseconds. A gap is a stretch of silence
+with sound cut off at its beginning and cut on at its end; the closures inside words fade at least on one side, and a
+pause between words lasts longer.
 """
 
 from __future__ import annotations

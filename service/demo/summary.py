@@ -18,7 +18,6 @@ from service.demo.script import EXPECTED_CLAIM
 from service.outbox.inbox import Received
 
 MIN_TURNS = 6
-COLUMN = 60
 
 
 def sum_up(screen: Screen, out: Path, caller: DemoCaller, messages: Sequence[Received]) -> int:
@@ -27,7 +26,8 @@ def sum_up(screen: Screen, out: Path, caller: DemoCaller, messages: Sequence[Rec
     ended = messages[-1].data
     said = [line.text for line in caller.said]
     screen.heading("What was said, and what the claims desk received")
-    screen.table([("said", "received"), *_side_by_side(said, [turn["transcript"] for turn in turns])])
+    for number, (one, other) in enumerate(_side_by_side(said, [turn["transcript"] for turn in turns]), start=1):
+        screen.table([(f"{number:2}", "said", one), ("", "received", other)])
     screen.heading("The claim, as the agent confirmed it")
     screen.table([(name, _shown(ended["claim"].get(name))) for name in EXPECTED_CLAIM])
     screen.heading(f"What this call would cost with {turns[0]['model'] if turns else 'the model'}")
@@ -90,11 +90,7 @@ def _side_by_side(said: Sequence[str], received: Sequence[str]) -> list[tuple[st
     rows = max(len(said), len(received))
     left = [*said, *[""] * (rows - len(said))]
     right = [*received, *["(missing)"] * (rows - len(received))]
-    return [(_short(one), _short(other)) for one, other in zip(left, right, strict=True)]
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= COLUMN else text[: COLUMN - 1] + "…"
+    return list(zip(left, right, strict=True))
 
 
 def _shown(value: object) -> str:
