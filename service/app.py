@@ -18,6 +18,8 @@ from service.call import ending
 from service.call.leg import Leg
 from service.call.registry import Registry
 from service.call.runner import CallRunner, CallServices
+from service.call.sessions import Target
+from service.call.tools import TOOLS
 from service.clock import Clock
 from service.config import Config, check_serve
 from service.http.server import HttpServer, check_exposure
@@ -27,6 +29,7 @@ from service.outbox.sender import Sender
 from service.outbox.signature import parse_secrets
 from service.outbox.store import OutboxError
 from service.prompts import load_instructions
+from service.realtime.payload import session_payload
 from service.telemetry.metrics import Metrics
 from sip.admission import Refusal
 from sip.endpoint import Endpoint
@@ -206,9 +209,8 @@ class Worker:
         config = self._config
         return CallServices(
             realtime=config.realtime,
-            realtime_url=config.realtime_url,
+            target=session_target(config, self._agent_instructions),
             transcription=config.transcription,
-            agent_instructions=self._agent_instructions,
             transcription_instructions=self._transcription_instructions,
             worker_id=self._worker_id,
             retry_after_s=config.sip.retry_after_s,
@@ -218,6 +220,18 @@ class Worker:
             registry=self._registry,
             clock=self._clock,
         )
+
+
+def session_target(config: Config, instructions: str) -> Target:
+    """Where and how this worker opens its sessions."""
+    key = config.realtime.api_key
+    return Target(
+        url=config.realtime_url,
+        model=config.realtime.model,
+        api_key=key.get_secret_value() if key is not None else None,
+        payload=session_payload(config.realtime, config.transcription, instructions=instructions, tools=TOOLS),
+        connect_timeout_s=config.realtime.connect_timeout_s,
+    )
 
 
 def agent_instructions(config: Config) -> str:

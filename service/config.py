@@ -192,6 +192,10 @@ class Realtime(_Section):
     session: Session = Session()
     connect_timeout_s: Seconds = 5.0
     """From INVITE to ``session.updated``; beyond it the caller gets 503."""
+    reconnect_timeout_s: Seconds = 20.0
+    """How long a call waits for a new session after its own broke."""
+    session_max_s: Seconds = 3000.0
+    """Before this age a session is exchanged in a pause of the talk; OpenAI ends sessions after 60 minutes."""
     event_log: Path | None = None
     """Directory; one JSON-lines file per call of all events both ways, audio replaced by its length."""
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from service.call.actions import Action, Answered, BargeIn, Failure, HangUp, Send, ToolCalled, TurnTranscribed
 from service.call.lines import Lines
 from service.call.speech import CallerSpeech
+from service.call.stand_in import APOLOGY, BRIDGE, BRIDGE_AFTER_S, BRIDGE_EVERY_S, PREFIX, apology, bridge_tone
 from service.call.tools import END_CALL, parse_arguments, tool_output
 from service.media.playout import Playout
 from service.media.ring import UplinkFrame
-from service.media.uplink import Uplink
+from service.media.uplink import Uplink, upsampled
 from service.realtime import events
 from service.realtime.commands import (
     AudioAppend,
@@ -22,6 +23,7 @@ from service.realtime.commands import (
     SessionUpdate,
 )
 from service.realtime.payload import listening_off
+from service.realtime.replay import audio_item, text_item
 from service.realtime.responses import Responses
 from service.transcript.sidecar import Priced, Sidecar, is_ours
 
@@ -31,6 +33,10 @@ HANG_UP_GRACE_S = 2.0
 """Quiet on both sides after the agent's goodbye before it hangs up, so that a caller's own goodbye is not cut."""
 ENDING_LIMIT_S = 20.0
 """The agent hangs up this long after its goodbye, whatever the caller still says."""
+RETRY_S = (1.0, 3.0)
+"""After a failed response of the agent: then the caller's next turn will have to do."""
+RESEND_MS = 200
+"""Audio before a break that a new session hears again, since the old one may not have."""
 COMMIT_ID = "commit_last"
 CLOSING_ID = "listening_off"
 
@@ -38,11 +44,14 @@ CLOSING_ID = "listening_off"
 class Conversation:
     """The state of one conversation."""
 
-    def __init__(self, *, uplink: Uplink, playout: Playout, sidecar: Sidecar, interruptible: bool) -> None:
+    def __init__(
+        self, *, uplink: Uplink, playout: Playout, sidecar: Sidecar, interruptible: bool, answering: bool = True
+    ) -> None:
         self._uplink = uplink
         self._playout = playout
         self._sidecar = sidecar
         self._interruptible = interruptible
+        self._answering = answering
         self._speech = CallerSpeech()
         self._responses = Responses()
         self.lines = Lines()
@@ -51,6 +60,12 @@ class Conversation:
         self._ending: tuple[str, str, float] | None = None
         """Reason, call id of the tool call, and since when."""
         self._quiet_since_s: float | None = None
+        self._answer_owed = False
+        self._failures = 0
+        self._retry_at_s: float | None = None
+        self._resend_from_ms = 0
+        self._speech_was_open = False
+        self._bridges = 0
         self._closing = False
         self._closing_unconfirmed = False
         self._commit_unconfirmed = False
@@ -72,6 +87,9 @@ class Conversation:
             if self._answer_due_since_s is not None:
                 actions.append(Answered(played_s - self._answer_due_since_s))
                 self._answer_due_since_s = None
+        if self._retry_at_s is not None and now_s >= self._retry_at_s:
+            self._retry_at_s = None
+            actions += [Send(event) for event in self._responses.request()]
         self._sidecar.expire(now_s)
         actions += self._ready(now_s)
         return actions + self._maybe_hang_up(now_s)
@@ -79,7 +97,7 @@ class Conversation:
     def close(self) -> list[Action]:
         """The leg is gone: stop listening and speaking, commit what the caller was saying."""
         self._closing = self._closing_unconfirmed = True
-        self._ending = None
+        self._ending = self._retry_at_s = None
         actions: list[Action] = [Send(SessionUpdate(event_id=CLOSING_ID, session=listening_off()))]
         actions += [Send(event) for event in self._responses.cancel()]
         if self._speech.open_ms(self._uplink.sent_ms) >= MIN_COMMIT_MS:
@@ -91,6 +109,68 @@ class Conversation:
         """No more will come from the server: open turns leave as they stand."""
         self._sidecar.abandon(reason)
         return self._ready(now_s)
+
+    # -- one session takes over from another -----------------------------------------------------------------------
+
+    def session_lost(self) -> None:
+        """The session is gone. What was received is played out; what it had not finished is owed by the next."""
+        self._answer_owed = self._responses.lost() or self._answer_owed
+        speech_from_ms = self._speech.lost()
+        self._speech_was_open = speech_from_ms is not None
+        # What was on its way when the session broke, and what the caller says until the next, is sent again as well.
+        self._resend_from_ms = max(0, self._uplink.sent_ms - RESEND_MS) if speech_from_ms is None else speech_from_ms
+        self._bridges = 0
+        self._playout.finish_all()
+
+    def resume(self, now_s: float) -> list[Action]:
+        """A new session is open: tell it the conversation, then the audio that no item held, then go on."""
+        pending = self._sidecar.session_lost(now_s)
+        actions: list[Action] = []
+        for item_id in self.lines.item_ids():
+            line = self.lines.find(item_id)
+            if item_id in pending:
+                actions.append(Send(audio_item(item_id, upsampled(pending[item_id]))))
+            elif line is not None:
+                actions.append(Send(text_item(item_id, line.speaker, line.text)))
+        actions += [Send(AudioAppend(audio=pcm)) for pcm in self._uplink.restart(self._resend_from_ms)]
+        if self._speech_was_open:
+            self._speech.sent_again()
+        # The ACK, and with it the greeting, may have come between the two sessions.
+        owed = self._responses.lost() or self._answer_owed
+        if owed and not self._speech_was_open and not self._closing and self._ending is None:
+            actions += [Send(event) for event in self._responses.request()]
+        return actions + self._ready(now_s)
+
+    def bridge(self, waited_s: float) -> None:
+        """While a new session is being opened: a soft tone now and then, so that the line is not dead."""
+        due = int((waited_s - BRIDGE_AFTER_S) // BRIDGE_EVERY_S) + 1
+        if due > self._bridges and self._playout.idle:
+            self._bridges = due
+            self._stand_in(f"{BRIDGE}{due}", bridge_tone())
+
+    def apologize(self) -> None:
+        """The stored apology, after what is still being played."""
+        self._stand_in(APOLOGY, apology())
+
+    def _stand_in(self, item_id: str, pcm24k: bytes) -> None:
+        self._playout.add(item_id, pcm24k)
+        self._playout.finish(item_id)
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing is left to be played."""
+        return self._playout.idle
+
+    @property
+    def pausing(self) -> bool:
+        """Nobody speaks and nothing is asked for: the moment to change the session unheard."""
+        return (
+            self._playout.idle
+            and not self._responses.busy
+            and not self._answer_owed
+            and not self._speech.open_ms(self._uplink.sent_ms)
+            and not self._sidecar.open_turns
+        )
 
     @property
     def settled(self) -> bool:
@@ -128,6 +208,7 @@ class Conversation:
                 self._playout.finish(event.item_id)
                 return []
             case events.SpeechStarted():
+                self._retry_at_s = None
                 self._speech.started(event.item_id, event.audio_start_ms)
                 return self._interrupt()
             case events.SpeechStopped():
@@ -169,6 +250,8 @@ class Conversation:
         self._responses.drop()
         actions: list[Action] = []
         for heard in cut:
+            if heard.item_id.startswith(PREFIX):
+                continue
             self.lines.agent_interrupted(heard)
             actions.append(BargeIn(heard.item_id, heard.heard_ms))
             if heard.heard_ms:
@@ -187,6 +270,7 @@ class Conversation:
         self.lines.place(event.item_id, event.previous_item_id)
         span = self._speech.committed(event.item_id, self._uplink.sent_ms)
         if span is not None:
+            self._answer_owed = self._answering and not self._closing
             spoken_s = self._uplink.arrived_s(span.start_ms)
             self._sidecar.item_committed(
                 event.item_id,
@@ -194,6 +278,7 @@ class Conversation:
                 spoken_s=now_s - span.duration_ms / 1000 if spoken_s is None else spoken_s,
                 duration_ms=span.duration_ms,
                 now_s=now_s,
+                pcm8k=self._uplink.cut(span.start_ms, span.start_ms + span.duration_ms),
             )
         return []
 
@@ -208,6 +293,7 @@ class Conversation:
         if is_ours(response):
             return []
         self._responses.created(response)
+        self._answer_owed = False
         return [Send(event) for event in self._responses.cancel()] if self._closing else []
 
     def _response_done(self, response: events.Response, priced: Priced | None, now_s: float) -> list[Action]:
@@ -218,6 +304,7 @@ class Conversation:
         if is_ours(response):
             self._sidecar.response_done(response, priced)
             return actions + self._ready(now_s)
+        self._again_after(response, now_s)
         heard_out = self._responses.accepts(response.id)
         for item in response.output:
             self._playout.finish(item.id)
@@ -227,6 +314,14 @@ class Conversation:
                 if item.type == "function_call":
                     actions += self._tool_call(item, now_s)
         return actions + [Send(event) for event in waiting if not self._closing]
+
+    def _again_after(self, response: events.Response, now_s: float) -> None:
+        """A response that failed, by a rate limit for instance, is asked for again a little later."""
+        if response.status != "failed":
+            self._failures = 0
+        elif self._failures < len(RETRY_S):
+            self._retry_at_s = now_s + RETRY_S[self._failures]
+            self._failures += 1
 
     def _tool_call(self, item: events.Item, now_s: float) -> list[Action]:
         arguments = parse_arguments(item.arguments)

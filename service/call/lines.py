@@ -54,6 +54,15 @@ class Lines:
         self._order.add(item_id, None)
         self._lines[item_id] = Line(item_id, "caller", text, at_s)
 
+    def item_ids(self) -> list[str]:
+        """Every item of the conversation, oldest first, those without words too."""
+        return list(self._order)
+
+    def find(self, item_id: str) -> Line | None:
+        """The words of an item, if there are any."""
+        line = self._lines.get(item_id)
+        return line if line is not None and line.text else None
+
     def in_order(self) -> list[Line]:
         """All lines, oldest first; an agent item of which nothing was heard is none."""
         placed = list(self._order)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ParamSpec, Protocol
+from typing import ParamSpec
 
 import structlog
 
@@ -20,18 +20,17 @@ from service.call.journal import Journal
 from service.call.leg import Confirmed, Digit, Ended, Leg, LegEvent, MediaActive, MediaHeld
 from service.call.record import CallRecord
 from service.call.registry import Registry
+from service.call.sessions import FATAL, OpenSession, Session, Sessions, Target
 from service.call.state import Event, State, after
-from service.call.tools import END_CALL, TOOLS, claim_of
+from service.call.tools import END_CALL, claim_of
 from service.clock import Clock
 from service.config import Realtime, Transcription
 from service.media.playout import Playout
 from service.media.uplink import Uplink
 from service.outbox.outbox import Outbox
 from service.realtime.client import Received, SessionError, open_session
-from service.realtime.commands import ClientEvent
 from service.realtime.event_log import EventLog
 from service.realtime.events import Malformed, Unknown
-from service.realtime.payload import session_payload
 from service.telemetry.metrics import Metrics
 from service.transcript.sidecar import Priced, Sidecar, TranscribedTurn
 
@@ -39,37 +38,13 @@ P = ParamSpec("P")
 
 TIMER_S = 0.25
 """Time-outs are looked at this often while no media flows."""
+EXCHANGE_RETRY_S = 5.0
+"""After a session could not be exchanged in a pause."""
+APOLOGY_LIMIT_S = 12.0
 BYE_TIMEOUT_S = 5.0
 """How long a BYE of ours may stay unanswered before the call is written without it."""
 STRANGE_EVENTS_LOGGED = 20
 """Event types named in the log per call, so that a strange server cannot fill it."""
-
-
-class Session(Protocol):
-    """What the runner needs of `service.realtime.client.RealtimeClient`."""
-
-    audio_dropped: int
-
-    def send(self, event: ClientEvent) -> None:
-        """Queue an event; order is kept."""
-
-    async def pump(self) -> None:
-        """Send what is queued, until `SessionError`."""
-
-    def events(self) -> AsyncIterator[Received]:
-        """Server events, until `SessionError`."""
-
-    async def close(self) -> None:
-        """End the session."""
-
-
-class OpenSession(Protocol):
-    """`service.realtime.client.open_session`."""
-
-    def __call__(
-        self, url: str, model: str, api_key: str | None, session: dict[str, Any], log: EventLog | None
-    ) -> Awaitable[tuple[Session, list[Received]]]:
-        """Connect and configure; raises `SessionError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +52,8 @@ class CallServices:
     """What every call of the worker shares."""
 
     realtime: Realtime
-    realtime_url: str
+    target: Target
     transcription: Transcription
-    agent_instructions: str
     transcription_instructions: str
     worker_id: str
     retry_after_s: int
@@ -98,6 +72,7 @@ class CallRunner:
         realtime, transcription, clock = services.realtime, services.transcription, services.clock
         self._leg = leg
         self._services = services
+        self._log = structlog.get_logger().bind(call_id=call_id)
         self._meter = Meter(services.prices, realtime.model, transcription.asr_model or None)
         self._playout = Playout(leg.audio)
         self._conversation = Conversation(
@@ -111,18 +86,26 @@ class CallRunner:
                 asr=bool(transcription.asr_model),
             ),
             interruptible=realtime.session.audio.input.turn_detection.interrupt_response,
+            answering=realtime.session.audio.input.turn_detection.create_response,
         )
         self.record = CallRecord(call_id, leg.invite, clock, realtime.model, self._meter.ledger, clock.monotonic())
         self.record.lines = self._conversation.lines
         self._journal = Journal(services.outbox, call_id, services.worker_id)
         self._state = State.OPENING
         self._changed = asyncio.Event()
+        self._sessions = Sessions(
+            services.open_session,
+            services.target,
+            self._event_log(realtime.event_log),
+            self._on_session_opened,
+        )
         self._session: Session | None = None
         self._session_error: SessionError | None = None
+        self._exchange_at_s = float("inf")
+        self._resuming_since_s: float | None = None
         self._leg_ended: Ended | None = None
         self._ending: Ending | None = None
         self._strange: set[str] = set()
-        self._log = structlog.get_logger().bind(call_id=call_id)
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -151,31 +134,24 @@ class CallRunner:
     async def _answer_and_talk(self) -> None:
         self._leg.listen(self._guarded(self._on_leg_event), self._guarded(self._on_tick))
         self._leg.ring()
-        session = await self._open()
+        session = await self._first_session()
         if session is None:
             return
-        self._session = session
-        try:
-            async with asyncio.TaskGroup() as group:
-                carriers = [
-                    group.create_task(self._send(session)),
-                    group.create_task(self._receive(session)),
-                    group.create_task(self._time()),
-                ]
-                self._enter(Event.SESSION_READY)
-                self._leg.answer()
-                await self._until(lambda: self._state is State.CLOSING)
-                await self._close()
-                for task in carriers:
-                    task.cancel()
-        finally:
-            self.record.uplink_dropped += session.audio_dropped
-            await session.close()
+        self._enter(Event.SESSION_READY)
+        self._leg.answer()
+        async with asyncio.TaskGroup() as group:
+            timer = group.create_task(self._time())
+            try:
+                while session is not None:
+                    session = await self._carry(session, group)
+                await self._part()
+            finally:
+                timer.cancel()
 
-    async def _open(self) -> Session | None:
+    async def _first_session(self) -> Session | None:
         """A configured session; None where the caller was refused, or gave up."""
         async with asyncio.TaskGroup() as group:
-            opening = group.create_task(self._try_open())
+            opening = group.create_task(self._sessions.open())
             gone = group.create_task(self._until(lambda: self._leg_ended is not None))
             await asyncio.wait({opening, gone}, return_when=asyncio.FIRST_COMPLETED)
             opening.cancel()
@@ -196,40 +172,110 @@ class CallRunner:
             return None
         return session
 
-    async def _try_open(self) -> Session | SessionError:
-        services = self._services
-        realtime = services.realtime
-        payload = session_payload(
-            realtime, services.transcription, instructions=services.agent_instructions, tools=TOOLS
-        )
-        key = realtime.api_key.get_secret_value() if realtime.api_key else None
+    async def _carry(self, session: Session, group: asyncio.TaskGroup) -> Session | None:
+        """Carry the call on one session. Gives the session that takes over, None when the call is over."""
+        self._session, self._session_error = session, None
+        self._exchange_at_s = self._services.clock.monotonic() + self._services.realtime.session_max_s
+        successor: Session | None = None
+        carriers = [group.create_task(self._send(session)), group.create_task(self._receive(session))]
         try:
-            async with asyncio.timeout(realtime.connect_timeout_s):
-                session, seen = await services.open_session(
-                    services.realtime_url, realtime.model, key, payload, self._event_log(realtime.event_log)
-                )
-        except SessionError as error:
-            return error
-        except TimeoutError:
-            return SessionError("timeout", f"no session within {realtime.connect_timeout_s:g} s")
-        for received in seen:
-            self._meter.observe(received.as_dict())
-        self.record.model = self._meter.model
+            while successor is None and not self._over():
+                await self._until(lambda: self._over() or self._exchange_is_due())
+                if self._exchange_is_due():
+                    successor = await self._exchange()
+            if successor is None and not self._broken():
+                await self._flush()
+        finally:
+            for task in carriers:
+                task.cancel()
+            self.record.uplink_dropped += session.audio_dropped
+            group.create_task(session.close())
+        lost = self._lost()
+        return successor if lost is None else await self._replace(lost)
+
+    async def _replace(self, lost: SessionError) -> Session | None:
+        """The session broke: open another and tell it the conversation. None where none is to be had, or needed."""
+        self._session = None
+        self._conversation.session_lost()
+        self._enter(Event.SESSION_BROKE)
+        if lost.reason in FATAL or not self._worth_reopening():
+            self._enter(Event.SESSION_LOST)
+            return None
+        self._resuming_since_s = self._services.clock.monotonic()
+        session = await self._sessions.reopen(self._worth_reopening)
+        self._resuming_since_s = None
+        if isinstance(session, SessionError):
+            self._session_error = session
+            self._log.warning("session_not_replaced", reason=session.reason, problem=str(session))
+            self._enter(Event.SESSION_LOST)
+            return None
+        self._services.metrics.realtime_reconnected(lost.reason)
+        self._log.info("session_replaced", reason=lost.reason)
+        self._enter(Event.SESSION_READY)
+        self._take_over(session)
         return session
 
-    async def _close(self) -> None:
-        """The call is over on one side or the other: get what is still owed, and give up what does not come."""
-        timeout_s = self._services.transcription.flush_timeout_s
-        if self._session_error is None:
-            self._do(self._conversation.close())
-            await self._until(lambda: self._conversation.settled or self._session_error is not None, timeout_s)
-        else:
-            self._leg.hangup("session lost")
+    async def _exchange(self) -> Session | None:
+        """Before the server ends the session: open another, and change over if the pause still lasts."""
+        successor = await self._sessions.open()
         now_s = self._services.clock.monotonic()
+        if isinstance(successor, SessionError) or not self._exchange_is_due():
+            self._exchange_at_s = now_s + EXCHANGE_RETRY_S
+            if not isinstance(successor, SessionError):
+                await successor.close()
+            return None
+        self._services.metrics.realtime_reconnected("session_age")
+        self._log.info("session_exchanged")
+        self._conversation.session_lost()
+        self._take_over(successor)
+        return successor
+
+    def _take_over(self, session: Session) -> None:
+        self._session = session
+        self._do(self._conversation.resume(self._services.clock.monotonic()))
+
+    async def _flush(self) -> None:
+        """The leg is gone: get what is still owed."""
+        self._do(self._conversation.close())
+        await self._until(lambda: self._conversation.settled or self._broken(), self._flush_left_s())
+
+    async def _part(self) -> None:
+        """No session any more: apologise if the caller is still there, and give up what has not come."""
+        if self._leg_ended is None:
+            self._log.warning("call_given_up", reason=self._session_error.reason if self._session_error else "unknown")
+            self._conversation.apologize()
+            await self._until(lambda: self._conversation.silent or self._leg_ended is not None, APOLOGY_LIMIT_S)
+            self._leg.hangup("session lost")
         reason = "flush_timeout" if self._session_error is None else "session_lost"
-        self._do(self._conversation.abandon(reason, now_s))
+        self._do(self._conversation.abandon(reason, self._services.clock.monotonic()))
         await self._until(lambda: self._leg_ended is not None, BYE_TIMEOUT_S)
         self._enter(Event.FLUSHED)
+
+    def _lost(self) -> SessionError | None:
+        return self._session_error
+
+    def _broken(self) -> bool:
+        return self._lost() is not None
+
+    def _over(self) -> bool:
+        """Whether this session has nothing more to carry: it broke, or the call is closing."""
+        return self._broken() or self._state is State.CLOSING
+
+    def _exchange_is_due(self) -> bool:
+        late = self._services.clock.monotonic() >= self._exchange_at_s
+        return late and self._state is State.LIVE and self._conversation.pausing
+
+    def _worth_reopening(self) -> bool:
+        """Whether another try may still help: the caller waits, or turns wait and there is time."""
+        if self._leg_ended is not None:
+            return not self._conversation.settled and self._flush_left_s() > 0
+        since_s = self._resuming_since_s
+        limit_s = self._services.realtime.reconnect_timeout_s
+        return since_s is None or self._services.clock.monotonic() - since_s < limit_s
+
+    def _flush_left_s(self) -> float:
+        ended_s = self.record.ended_s if self.record.ended_s is not None else self._services.clock.monotonic()
+        return ended_s + self._services.transcription.flush_timeout_s - self._services.clock.monotonic()
 
     def _finish(self) -> None:
         """Write the end of the call."""
@@ -245,6 +291,7 @@ class CallRunner:
         if self._journal.opened:
             self._journal.put("call.ended", record.ended_data(), clock.wall())
         self._journal.finish()
+        self._sessions.close()
         self._services.metrics.call_ended(record)
         self._log.info(
             "call_ended",
@@ -287,6 +334,7 @@ class CallRunner:
         while True:
             await asyncio.sleep(TIMER_S)
             self._on_tick()
+            self._changed.set()
 
     async def _until(self, reached: Callable[[], bool], timeout_s: float | None = None) -> None:
         """Wait for a condition that events bring about; after `timeout_s` stop waiting."""
@@ -308,10 +356,14 @@ class CallRunner:
     def _session_lost(self, error: SessionError) -> None:
         if self._session_error is None:
             self._session_error = error
-            if self._state is not State.CLOSING:
-                self._log.warning("session_lost", reason=error.reason, problem=str(error))
-                self._services.metrics.realtime_error(error.reason)
-            self._enter(Event.SESSION_LOST)
+            self._log.warning("session_lost", reason=error.reason, problem=str(error))
+            self._services.metrics.realtime_error(error.reason)
+            self._changed.set()
+
+    def _on_session_opened(self, seen: list[Received]) -> None:
+        for received in seen:
+            self._meter.observe(received.as_dict())
+        self.record.model = self._meter.model
 
     def _on_leg_event(self, event: LegEvent) -> None:
         match event:
@@ -346,12 +398,15 @@ class CallRunner:
 
     def _on_tick(self) -> None:
         frames = self._leg.audio.take_uplink()
-        session = self._session
-        if session is None or self._state not in {State.ANSWERED, State.LIVE}:
+        if self._state in {State.OPENING, State.ENDED} or self._leg_ended is not None:
             return
         for frame in frames:
-            session.send(self._conversation.caller_audio(frame))
-        self._do(self._conversation.tick(self._services.clock.monotonic()))
+            # Without a session the audio is kept for the next one.
+            self._do([Send(self._conversation.caller_audio(frame))])
+        now_s = self._services.clock.monotonic()
+        if self._resuming_since_s is not None:
+            self._conversation.bridge(now_s - self._resuming_since_s)
+        self._do(self._conversation.tick(now_s))
 
     def _guarded(self, react: Callable[P, None]) -> Callable[P, None]:
         """For what the loop calls: nobody above would end the call."""
@@ -412,6 +467,8 @@ class CallRunner:
                 case Failure(code=code, message=message):
                     self._services.metrics.realtime_error(code)
                     self._log.warning("realtime_error", code=code, message=message)
+                    if code in FATAL:
+                        self._session_lost(SessionError(code, message))
                 case ToolCalled(name=name, arguments=arguments):
                     self._log.info("tool_called", tool=name)
                     if name == END_CALL:

@@ -59,7 +59,7 @@ def parse_arguments(text: str | None) -> dict[str, Any]:
 
 
 def claim_of(arguments: dict[str, Any]) -> Claim:
-    """The claim's known fields out of untrusted arguments; a value that is no boolean becomes a string of 500 at most."""
+    """The claim's known fields out of untrusted arguments: booleans, nulls, and strings of at most 500 characters."""
     claim = arguments.get("claim")
     if not isinstance(claim, dict):
         return {}

@@ -109,6 +109,11 @@ class Playout:
         if item is not None:
             item.complete = True
 
+    def finish_all(self) -> None:
+        """No more audio comes for anything: what is here is played out."""
+        for item in self._items:
+            item.complete = True
+
     # -- every 20 ms -----------------------------------------------------------------------------------------------
 
     def tick(self) -> list[tuple[str, float]]:

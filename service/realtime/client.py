@@ -126,15 +126,12 @@ class RealtimeClient:
                     continue
 
     async def close(self) -> None:
-        """Close politely; the event log too."""
+        """Close politely."""
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._connection.close()
         except TimeoutError:
             pass
-        if self._log is not None:
-            self._log.close()
-            self._log = None
 
     async def _next(self) -> Received:
         try:
@@ -162,14 +159,9 @@ async def open_session(
 ) -> tuple[RealtimeClient, list[Received]]:
     """Connect and configure. Gives the client and the events seen so far.
 
-    Raises `SessionError`; the caller bounds the time.
+    Raises `SessionError`; the caller bounds the time, and closes the log when the call has had its last session.
     """
-    try:
-        client = RealtimeClient(await _connect(url, model, api_key), log)
-    except BaseException:
-        if log is not None:
-            log.close()
-        raise
+    client = RealtimeClient(await _connect(url, model, api_key), log)
     try:
         return client, await client.configure(session)
     except BaseException:

@@ -23,6 +23,11 @@ class Responses:
         """Whether the agent has a response open."""
         return self._open_id is not None
 
+    @property
+    def busy(self) -> bool:
+        """Whether a response is open or asked for."""
+        return self._open_id is not None or self._asked or self._wanted
+
     def request(self) -> list[ResponseCreate]:
         """Ask for a response now, or as soon as the open one has ended."""
         if self._open_id is not None or self._asked:
@@ -40,6 +45,13 @@ class Responses:
         """A response has begun, asked for or by the server's turn detection."""
         self._asked = False
         self._open_id = response.id
+
+    def lost(self) -> bool:
+        """The session is gone. Says whether the agent still owed words."""
+        owed = self._open_id is not None or self._asked or self._wanted
+        self._open_id = self._dropped_id = None
+        self._asked = self._wanted = False
+        return owed
 
     def drop(self) -> None:
         """Ignore what still comes of the open response."""

@@ -51,6 +51,8 @@ class _Turn:
     spoken_s: float
     duration_ms: int
     known_s: float
+    pcm8k: bytes = b""
+    """Its audio, kept until the transcript is here: a new session may have to hear it."""
     requested_s: float | None = None
     text: str | None = None
     failure: str | None = None
@@ -87,12 +89,21 @@ class Sidecar:
     # -- what the server tells -------------------------------------------------------------------------------------
 
     def item_committed(
-        self, item_id: str, previous_item_id: str | None, *, spoken_s: float, duration_ms: int, now_s: float
+        self,
+        item_id: str,
+        previous_item_id: str | None,
+        *,
+        spoken_s: float,
+        duration_ms: int,
+        now_s: float,
+        pcm8k: bytes = b"",
     ) -> None:
         """A turn is known; its request waits until the item may be referenced."""
         self._order.add(item_id, previous_item_id)
         if item_id not in self._turns and item_id not in self._done and item_id not in self._silent:
-            self._turns[item_id] = _Turn(item_id, spoken_s, duration_ms, now_s, asr_settled=not self._asr)
+            self._turns[item_id] = _Turn(
+                item_id, spoken_s, duration_ms, now_s, pcm8k, asr_settled=not self._asr
+            )
 
     def item_silent(self, item_id: str) -> None:
         """The server committed this item by itself, without speech: there is nothing to transcribe."""
@@ -158,6 +169,23 @@ class Sidecar:
                 turn.asr_settled = True
                 if not turn.answered:
                     turn.failure = "timeout"
+
+    def session_lost(self, now_s: float) -> dict[str, bytes]:
+        """A new session takes over: gives the audio (PCM16 8 kHz) of the turns that are asked for again.
+
+        Each is asked for once more when its item is in the new conversation. A turn whose audio was not kept fails.
+        """
+        again: dict[str, bytes] = {}
+        for turn in self._turns.values():
+            turn.asr_settled = True
+            if turn.answered:
+                continue
+            if not turn.pcm8k:
+                turn.failure = "session_lost"
+                continue
+            turn.requested_s, turn.known_s = None, now_s
+            again[turn.item_id] = turn.pcm8k
+        return again
 
     def abandon(self, reason: str) -> None:
         """No more answers will come: what is open is delivered as it stands."""

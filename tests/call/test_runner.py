@@ -13,7 +13,8 @@ import pytest
 from service.billing.prices import PriceTable
 from service.call.leg import Confirmed, Ended, Invite, LegEvent, MediaActive
 from service.call.registry import Registry
-from service.call.runner import CallRunner, CallServices, OpenSession
+from service.call.runner import CallRunner, CallServices
+from service.call.sessions import OpenSession, Target
 from service.clock import Clock
 from service.config import Realtime, Transcription
 from service.media.ring import AudioHandover
@@ -142,9 +143,8 @@ class World:
         self.registry = Registry(10)
         self.services = CallServices(
             realtime=Realtime(model=MODEL, **realtime),
-            realtime_url="ws://127.0.0.1:1/v1/realtime",
+            target=Target("ws://127.0.0.1:1/v1/realtime", MODEL, None, {}, realtime.get("connect_timeout_s", 5.0)),
             transcription=Transcription(flush_timeout_s=0.3),
-            agent_instructions="Take the claim.",
             transcription_instructions="Write it down.",
             worker_id="w",
             retry_after_s=7,
@@ -171,10 +171,16 @@ async def outbox(tmp_path: Path) -> AsyncIterator[Outbox]:
         yield opened
 
 
-def opens(session: MemorySession) -> OpenSession:
+def opens(*sessions: MemorySession | SessionError) -> OpenSession:
+    """Gives one after the other; the last error stays."""
+    left = list(sessions)
+
     async def open_session(*_: Any) -> tuple[MemorySession, list[Received]]:
+        following = left.pop(0) if len(left) > 1 or not isinstance(left[0], SessionError) else left[0]
+        if isinstance(following, SessionError):
+            raise following
         created = json.dumps({"type": "session.created", "session": {"model": MODEL}})
-        return session, [Received(wire.decode(created), created)]
+        return following, [Received(wire.decode(created), created)]
 
     return open_session  # type: ignore[return-value]
 
@@ -276,21 +282,6 @@ async def test_a_caller_who_gives_up_while_it_rings_costs_nothing(outbox: Outbox
     assert world.leg.did == ["180"]
     assert world.runner.record.ending is not None
     assert (world.runner.record.ending.result, world.runner.record.ending.reason) == ("client_error", "cancelled")
-
-
-async def test_a_session_that_breaks_ends_the_call_and_keeps_its_turns(outbox: Outbox) -> None:
-    session = MemorySession()
-    world = World(outbox, opens(session))
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
-        group.create_task(world.runner.run())
-        await settle(lambda: world.runner.record.answered_s is not None)
-        session.caller_turn("u1")
-        session.inbox.put_nowait(SessionError("closed", "gone"))
-    assert world.leg.did == ["180", "200", "BYE"]
-    messages = await world.messages()
-    assert [message["type"] for message in messages] == ["call.started", "turn.transcribed", "call.ended"]
-    assert (messages[1]["data"]["source"], messages[1]["data"]["reason"]) == ("none", "session_lost")
-    assert (messages[2]["data"]["result"], messages[2]["data"]["reason"]) == ("upstream_error", "session_closed")
 
 
 async def test_a_transcript_that_never_comes_is_waited_for_and_then_told(outbox: Outbox) -> None:

@@ -11,8 +11,11 @@ from service.errors import LocalProtocolError
 
 IMPOSSIBLE = {
     # A session is ready, and everything is flushed, once: anything else is a bug of ours and must be loud.
-    *((state, Event.SESSION_READY) for state in State if state is not State.OPENING),
-    *((state, Event.FLUSHED) for state in (State.OPENING, State.ANSWERED, State.LIVE)),
+    *((state, Event.SESSION_READY) for state in (State.LIVE, State.ENDED)),
+    *((state, Event.FLUSHED) for state in (State.OPENING, State.ANSWERED, State.LIVE, State.RESUMING)),
+    # A session that never was cannot break; one that broke before the ACK is replaced or given up by other events.
+    (State.OPENING, Event.SESSION_BROKE),
+    (State.RESUMING, Event.SESSION_BROKE),
     # No dialog can be confirmed before we have answered it.
     (State.OPENING, Event.CONFIRMED),
 }
@@ -27,9 +30,10 @@ def test_every_pair_is_decided(state: State, event: Event) -> None:
         assert after(state, event) is TABLE[state, event]
 
 
-def test_no_event_leads_back() -> None:
+def test_only_a_new_session_leads_back() -> None:
     order = list(State)
-    assert all(order.index(following) >= order.index(state) for (state, _), following in TABLE.items())
+    back = [key for key, following in TABLE.items() if order.index(following) < order.index(key[0])]
+    assert back == [(State.RESUMING, Event.SESSION_READY)]
 
 
 def test_every_state_can_end() -> None:

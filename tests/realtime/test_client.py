@@ -182,11 +182,13 @@ async def test_the_event_log_has_both_ways_no_audio_and_no_key(tmp_path: Path) -
         await connection.close()
 
     async with server(handler) as url:
-        client = await open_to(url, EventLog(tmp_path, "call_1", 0.0))
+        log = EventLog(tmp_path, "call_1", 0.0)
+        client = await open_to(url, log)
         client.send(AudioAppend(audio=b"\0\0" * 480))
         with pytest.raises(SessionError):
             await drain(client)
         await client.close()
+        log.close()
     text = (tmp_path / "call_1.jsonl").read_text()
     assert KEY not in text
     lines = [json.loads(line) for line in text.splitlines()]
