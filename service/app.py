@@ -214,6 +214,7 @@ class Worker:
             transcription_instructions=self._transcription_instructions,
             worker_id=self._worker_id,
             retry_after_s=config.sip.retry_after_s,
+            max_call_s=config.agent.max_call_s,
             prices=self._prices,
             outbox=outbox,
             metrics=self._metrics,

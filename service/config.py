@@ -60,6 +60,8 @@ class Sip(_Section):
     retry_after_s: PositiveInt = 5
     """Sent with 503."""
     drain_timeout_s: Seconds = 180.0
+    media_timeout_s: Seconds = 30.0
+    """Without RTP from the caller for this long, and not on hold, the call is ended."""
     jitter_buffer_prefetch_frames: Annotated[int, Field(ge=0, le=20)] = 1
     """20 ms frames gathered before playing; 1 measured 34-49 ms round trip, PJSIP's default 42-72 ms."""
     jitter_buffer_max_ms: Annotated[int, Field(ge=40, le=1000)] = 200
@@ -214,6 +216,8 @@ class Agent(_Section):
     """How the agent introduces itself."""
     company: str = "Claimline Insurance"
     instructions_file: Path | None = None
+    max_call_s: Seconds = 3600.0
+    """Then the agent is asked to say goodbye, and half a minute later the call is ended."""
 
 
 class Transcription(_Section):

@@ -7,10 +7,11 @@ speech, the agent's responses, playout, the sidecar, and the lines that were sai
 from __future__ import annotations
 
 from service.call.actions import Action, Answered, BargeIn, Failure, HangUp, Send, ToolCalled, TurnTranscribed
+from service.call.keypad import Keypad
 from service.call.lines import Lines
 from service.call.speech import CallerSpeech
 from service.call.stand_in import APOLOGY, BRIDGE, BRIDGE_AFTER_S, BRIDGE_EVERY_S, PREFIX, apology, bridge_tone
-from service.call.tools import END_CALL, parse_arguments, tool_output
+from service.call.tools import END_CALL, REQUEST_HUMAN, parse_arguments, tool_output
 from service.media.playout import Playout
 from service.media.ring import UplinkFrame
 from service.media.uplink import Uplink, upsampled
@@ -18,6 +19,7 @@ from service.realtime import events
 from service.realtime.commands import (
     AudioAppend,
     AudioCommit,
+    ItemCreate,
     ItemDelete,
     ItemTruncate,
     SessionUpdate,
@@ -53,6 +55,7 @@ class Conversation:
         self._interruptible = interruptible
         self._answering = answering
         self._speech = CallerSpeech()
+        self._keypad = Keypad()
         self._responses = Responses()
         self.lines = Lines()
         self._first_agent_item: str | None = None
@@ -80,10 +83,20 @@ class Conversation:
         """20 ms from the caller, as the event that carries them."""
         return AudioAppend(audio=self._uplink.feed(frame))
 
-    def tick(self, now_s: float) -> list[Action]:
-        """Once per 20 ms: playout, time-outs, what is ready to leave."""
-        actions: list[Action] = []
-        for _item_id, played_s in self._playout.tick():
+    def key_pressed(self, digit: str, now_s: float) -> None:
+        """A key of the caller's telephone."""
+        self._keypad.press(digit, now_s)
+
+    def wrap_up(self) -> list[Action]:
+        """The call has lasted long enough: the agent is asked to end it."""
+        text = "The time limit of this call is reached. Say so, say goodbye, and call end_call."
+        note = ItemCreate(item={"type": "message", "role": "system", "content": [{"type": "input_text", "text": text}]})
+        return [Send(note), *(Send(event) for event in self._responses.request())]
+
+    def tick(self, now_s: float, *, held: bool = False) -> list[Action]:
+        """Once per 20 ms: playout (not while the call is on hold), time-outs, what is ready to leave."""
+        actions = self._keys_told(now_s)
+        for _item_id, played_s in () if held else self._playout.tick():
             if self._answer_due_since_s is not None:
                 actions.append(Answered(played_s - self._answer_due_since_s))
                 self._answer_due_since_s = None
@@ -315,6 +328,18 @@ class Conversation:
                     actions += self._tool_call(item, now_s)
         return actions + [Send(event) for event in waiting if not self._closing]
 
+    def _keys_told(self, now_s: float) -> list[Action]:
+        told = self._keypad.take(now_s)
+        if told is None:
+            return []
+        item_id, digits = told
+        text = f"[keys pressed: {' '.join(digits)}]"
+        self.lines.caller_said(item_id, text, now_s)
+        # While the caller speaks, the answer to that turn will take the keys up.
+        asks = not self._speech.open_ms(self._uplink.sent_ms)
+        answer = [Send(event) for event in self._responses.request()] if asks else []
+        return [Send(text_item(item_id, "caller", text)), *answer]
+
     def _again_after(self, response: events.Response, now_s: float) -> None:
         """A response that failed, by a rate limit for instance, is asked for again a little later."""
         if response.status != "failed":
@@ -329,8 +354,10 @@ class Conversation:
         if item.name == END_CALL:
             self._ending = (str(arguments.get("reason", "completed")), item.call_id or "", now_s)
             return [called]
-        refusal = Send(tool_output(item.call_id or "", f"There is no tool named {item.name!r}."))
-        return [called, refusal, *(Send(event) for event in self._responses.request())]
+        known = item.name == REQUEST_HUMAN
+        output = "Noted: a person will call back." if known else f"There is no tool named {item.name!r}."
+        told = Send(tool_output(item.call_id or "", output))
+        return [called, told, *(Send(event) for event in self._responses.request())]
 
     def _error(self, error: events.ErrorBody, now_s: float) -> list[Action]:
         code = error.code or error.type or "unknown"

@@ -44,4 +44,6 @@ def by_leg(ended: Ended, *, answered: bool, greeting_heard: bool) -> Ending:
 
 
 INTERNAL = Ending("server_error", "internal")
+MEDIA_LOST = Ending("client_error", "media_lost")
+TOO_LONG = Ending("success", "max_duration")
 DRAINED = Ending("server_error", "drain_timeout")

@@ -62,6 +62,11 @@ class MediaHeld:
 
 
 @dataclass(frozen=True, slots=True)
+class MediaLost:
+    """No RTP has come for `sip.media_timeout_s`, and the call is not on hold."""
+
+
+@dataclass(frozen=True, slots=True)
 class Digit:
     """A telephone-event (RFC 4733) or SIP INFO digit."""
 
@@ -82,7 +87,7 @@ class Ended:
     stats: StreamStats | None = None
 
 
-LegEvent = Confirmed | MediaActive | MediaHeld | Digit | Ended
+LegEvent = Confirmed | MediaActive | MediaHeld | MediaLost | Digit | Ended
 
 
 class Leg(Protocol):

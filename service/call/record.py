@@ -38,6 +38,8 @@ class CallRecord:
     lines: Lines = field(default_factory=Lines)
     claim: Claim = field(default_factory=dict)
     digits: str = ""
+    human_requested: bool = False
+    call_back_number: str | None = None
     barge_ins: int = 0
     underruns: int = 0
     uplink_dropped: int = 0
@@ -95,6 +97,8 @@ class CallRecord:
             "transcript": None if large else lines,
             **({"transcript_url": f"/calls/{self.call_id}"} if large else {}),
             "claim": self.claim,
+            "human_requested": self.human_requested,
+            "call_back_number": self.call_back_number,
             **self._money(),
             "quality": self._quality(),
         }
@@ -123,6 +127,8 @@ class CallRecord:
             "transcript": as_json(self.lines.in_order(), self.clock.rfc3339),
             "turns": self.turns,
             "claim": self.claim,
+            "human_requested": self.human_requested,
+            "call_back_number": self.call_back_number,
             **self._money(),
             "quality": self._quality(),
         }

@@ -17,12 +17,12 @@ from service.call.actions import Action, Answered, BargeIn, Failure, HangUp, Sen
 from service.call.conversation import Conversation
 from service.call.ending import Ending
 from service.call.journal import Journal
-from service.call.leg import Confirmed, Digit, Ended, Leg, LegEvent, MediaActive, MediaHeld
+from service.call.leg import Confirmed, Digit, Ended, Leg, LegEvent, MediaActive, MediaHeld, MediaLost
 from service.call.record import CallRecord
 from service.call.registry import Registry
 from service.call.sessions import FATAL, OpenSession, Session, Sessions, Target
 from service.call.state import Event, State, after
-from service.call.tools import END_CALL, claim_of
+from service.call.tools import END_CALL, REQUEST_HUMAN, call_back_of, claim_of
 from service.clock import Clock
 from service.config import Realtime, Transcription
 from service.media.playout import Playout
@@ -41,6 +41,9 @@ TIMER_S = 0.25
 EXCHANGE_RETRY_S = 5.0
 """After a session could not be exchanged in a pause."""
 APOLOGY_LIMIT_S = 12.0
+WRAP_UP_S = 30.0
+"""From the time limit to BYE: long enough for a goodbye."""
+MAX_DIGITS_KEPT = 256
 BYE_TIMEOUT_S = 5.0
 """How long a BYE of ours may stay unanswered before the call is written without it."""
 STRANGE_EVENTS_LOGGED = 20
@@ -57,6 +60,7 @@ class CallServices:
     transcription_instructions: str
     worker_id: str
     retry_after_s: int
+    max_call_s: float
     prices: PriceTable
     outbox: Outbox
     metrics: Metrics
@@ -105,6 +109,8 @@ class CallRunner:
         self._resuming_since_s: float | None = None
         self._leg_ended: Ended | None = None
         self._ending: Ending | None = None
+        self._held = False
+        self._wrapped_up = False
         self._strange: set[str] = set()
 
     # -- life ------------------------------------------------------------------------------------------------------
@@ -371,10 +377,15 @@ class CallRunner:
                 self._confirmed()
             case MediaActive(codec=codec):
                 self.record.codec = codec
+                self._held = False
             case MediaHeld():
+                self._held = True
                 self._log.info("call_held")
+            case MediaLost():
+                self.hang_up(ending.MEDIA_LOST)
             case Digit(digit=digit):
-                self.record.digits += digit
+                self.record.digits = (self.record.digits + digit)[:MAX_DIGITS_KEPT]
+                self._conversation.key_pressed(digit, self._services.clock.monotonic())
             case Ended():
                 self._leg_ended = event
                 self.record.ended_s = self._services.clock.monotonic()
@@ -400,13 +411,26 @@ class CallRunner:
         frames = self._leg.audio.take_uplink()
         if self._state in {State.OPENING, State.ENDED} or self._leg_ended is not None:
             return
-        for frame in frames:
+        for frame in frames if not self._held else ():
             # Without a session the audio is kept for the next one.
             self._do([Send(self._conversation.caller_audio(frame))])
         now_s = self._services.clock.monotonic()
         if self._resuming_since_s is not None:
             self._conversation.bridge(now_s - self._resuming_since_s)
-        self._do(self._conversation.tick(now_s))
+        self._do(self._conversation.tick(now_s, held=self._held))
+        self._mind_the_limit(now_s)
+
+    def _mind_the_limit(self, now_s: float) -> None:
+        """`agent.max_call_s`: the agent is asked to end the call, and shortly after it is ended."""
+        if self.record.answered_s is None or self._leg_ended is not None:
+            return
+        over_s = now_s - self.record.answered_s - self._services.max_call_s
+        if over_s >= 0 and not self._wrapped_up:
+            self._wrapped_up = True
+            self._log.info("call_at_its_limit")
+            self._do(self._conversation.wrap_up())
+        if over_s >= WRAP_UP_S and self._ending is None:
+            self.hang_up(ending.TOO_LONG)
 
     def _guarded(self, react: Callable[P, None]) -> Callable[P, None]:
         """For what the loop calls: nobody above would end the call."""
@@ -473,6 +497,9 @@ class CallRunner:
                     self._log.info("tool_called", tool=name)
                     if name == END_CALL:
                         self.record.claim = claim_of(arguments)
+                    elif name == REQUEST_HUMAN:
+                        self.record.human_requested = True
+                        self.record.call_back_number = call_back_of(arguments)
 
     def _turn_transcribed(self, turn: TranscribedTurn) -> None:
         self._start()

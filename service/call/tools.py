@@ -11,6 +11,7 @@ from service.realtime.commands import ItemCreate
 Claim = dict[str, str | bool | None]
 
 END_CALL = "end_call"
+REQUEST_HUMAN = "request_human"
 
 _TEXT = {"type": ["string", "null"]}
 _YES_NO = {"type": ["boolean", "null"]}
@@ -45,8 +46,27 @@ TOOLS: list[dict[str, Any]] = [
             },
             "required": ["reason"],
         },
-    }
+    },
+    {
+        "type": "function",
+        "name": REQUEST_HUMAN,
+        "description": "The caller asks for a person. It notes that somebody has to call back; it does not transfer "
+        "the call. Tell the caller so, and go on if they wish.",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "call_back_number": {**_TEXT, "description": "where to call back, if the caller named a number"},
+                "reason": {**_TEXT, "description": "why, in a few words"},
+            },
+        },
+    },
 ]
+
+
+def call_back_of(arguments: dict[str, Any]) -> str | None:
+    """The number out of untrusted arguments, at most 40 characters."""
+    number = arguments.get("call_back_number")
+    return str(number)[:40] if number else None
 
 
 def parse_arguments(text: str | None) -> dict[str, Any]:

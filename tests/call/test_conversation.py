@@ -347,3 +347,78 @@ def test_caller_audio_is_resampled_to_24_khz(call: Call) -> None:
     event = call.conversation.caller_audio(UplinkFrame(bytes(320), 0.0))
     assert isinstance(event, AudioAppend)
     assert len(event.audio) == 960
+
+
+def test_keys_reach_the_model_as_text_after_a_pause(call: Call) -> None:
+    for key in "42":
+        call.conversation.key_pressed(key, call.now_s)
+        call.wait(300)
+    assert call.sent(ItemCreate) == []
+    call.wait(1500)
+    (told,) = call.sent(ItemCreate)
+    assert told.item["content"] == [{"type": "input_text", "text": "[keys pressed: 4 2]"}]
+    assert len(call.sent(ResponseCreate)) == 1
+    assert [line.text for line in call.conversation.lines.in_order()] == ["[keys pressed: 4 2]"]
+
+
+def test_a_hash_key_ends_the_number_at_once(call: Call) -> None:
+    call.conversation.key_pressed("7", call.now_s)
+    call.conversation.key_pressed("#", call.now_s)
+    call.wait(20)
+    assert len(call.sent(ItemCreate)) == 1
+
+
+def test_what_no_telephone_has_is_no_key(call: Call) -> None:
+    call.conversation.key_pressed("<script>", call.now_s)
+    call.wait(2000)
+    assert call.sent(ItemCreate) == []
+
+
+def test_asking_for_a_person_is_noted_and_the_agent_goes_on(call: Call) -> None:
+    call.agent_says("a1", 100, tool="request_human")
+    assert call.sent(ItemCreate)[0].item["output"] == "Noted: a person will call back."
+    assert len(call.sent(ResponseCreate)) == 1
+    assert call.of(HangUp) == []
+
+
+def test_on_hold_the_agent_pauses_and_then_goes_on_where_it_was(call: Call) -> None:
+    call.agent_says("a1", 1000)
+    call.wait(400)
+    for _ in range(100):
+        call.do(call.conversation.tick(call.now_s, held=True))
+        call.audio.take_downlink(call.now_s)
+        call.now_s += 0.02
+    held = call.playout.heard("a1")
+    assert held is not None
+    assert held.heard_ms <= 440
+    call.wait(1000)
+    after = call.playout.heard("a1")
+    assert after is not None
+    assert after.to_the_end
+
+
+def test_a_response_that_failed_is_asked_for_again_a_little_later(call: Call) -> None:
+    for _ in range(3):
+        call.server(events.ResponseCreated(response=events.Response(id="r", conversation_id="c")))
+        error = events.ErrorBody(code="inference_rate_limit_exceeded")
+        details = events.StatusDetails(type="failed", error=error)
+        call.server(events.ResponseDone(response=events.Response(id="r", status="failed", status_details=details)))
+        call.wait(4000)
+    assert [one.code for one in call.of(Failure)] == ["inference_rate_limit_exceeded"] * 3
+    assert len(call.sent(ResponseCreate)) == 2
+
+
+def test_an_incomplete_response_is_heard_as_far_as_it_goes(call: Call) -> None:
+    call.agent_says("a1", 400, done=False)
+    call.agent_done("a1", status="incomplete")
+    call.wait(600)
+    heard = call.playout.heard("a1")
+    assert heard is not None
+    assert heard.to_the_end
+    assert call.sent(ResponseCreate) == []
+
+
+def test_at_its_limit_the_call_is_wrapped_up(call: Call) -> None:
+    call.do(call.conversation.wrap_up())
+    assert call.sent(ItemCreate)[0].item["role"] == "system"
+    assert len(call.sent(ResponseCreate)) == 1

@@ -148,6 +148,7 @@ class World:
             transcription_instructions="Write it down.",
             worker_id="w",
             retry_after_s=7,
+            max_call_s=3600.0,
             prices=PriceTable.load(),
             outbox=outbox,
             metrics=self.metrics,
