@@ -159,7 +159,7 @@ class Worker:
                 self._hung_up.set()
 
     def _on_refused(self, refusal: Refusal) -> None:
-        self._metrics.call_refused(refusal.reason)
+        self._metrics.call_refused(refusal.reason, "client_error" if refusal.reason == "bad_request" else "rejected")
         self._log.info("call_refused", code=refusal.code, reason=refusal.reason, peer=refusal.invite.peer)
 
     def _on_sip_line(self, level: int, line: str) -> None:

@@ -131,7 +131,9 @@ def _engine(_args: argparse.Namespace, config: Config) -> int:
 
     configure(config.log, config.secrets())
     return asyncio.run(
-        _until_signal(serve(config.engine, ready=lambda url: print(f"engine ready at {url}", flush=True)))
+        _until_signal(
+            serve(config.engine, agent=config.agent, ready=lambda url: print(f"engine ready at {url}", flush=True))
+        )
     )
 
 

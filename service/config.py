@@ -54,9 +54,9 @@ class Sip(_Section):
     rtp_port_max: Port = 10999
     allowed_peers: tuple[IPvAnyNetwork, ...] = LOOPBACK
     max_calls: PositiveInt | None = None
-    """Without it, one less than the PJSIP build allows: the spare slot refuses."""
+    """Without it, one less than the PJSIP build allows."""
     pjsua_slots: PositiveInt | None = None
-    """Calls the PJSIP build can hold; without it, probed once at start in a child process."""
+    """Calls the PJSIP build can hold; without it, the library is asked."""
     retry_after_s: PositiveInt = 5
     """Sent with 503."""
     drain_timeout_s: Seconds = 180.0

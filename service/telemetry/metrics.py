@@ -190,9 +190,9 @@ class Metrics:
         """How many calls the worker answers at once."""
         self._calls_max.set(max_calls)
 
-    def call_refused(self, reason: str) -> None:
+    def call_refused(self, reason: str, result: str = "rejected") -> None:
         """A call was refused before it became one of ours."""
-        self._calls.labels("rejected", self._reasons(reason)).inc()
+        self._calls.labels(result, self._reasons(reason)).inc()
 
     def call_answered(self, call: CallFigures) -> None:
         """A caller is connected."""

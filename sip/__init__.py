@@ -1,0 +1,1 @@
+"""The SIP side: the only code that imports pjsua2."""
