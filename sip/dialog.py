@@ -9,13 +9,14 @@ from typing import Any, Literal, Protocol
 
 import pjsua2 as pj
 
-from service.call.leg import Confirmed, Digit, Ended, LegEvent, MediaActive, MediaHeld, StreamStats
+from service.call.leg import Confirmed, Digit, Ended, LegEvent, MediaActive, MediaHeld, MediaLost, StreamStats
 from service.media.ring import AudioHandover
 from sip import native
 from sip.digits import Tones, info_digit
 from sip.faults import Faults, guarded
 from sip.leg import Answer, Hangup, Order, Refuse, Ring
 from sip.port import LinePort
+from sip.silence import RtpWatch
 from sip.stats import joined, stream_stats
 
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f"\\]+')
@@ -38,7 +39,9 @@ class LegSide(Protocol):
 class Dialog(pj.Call):  # type: ignore[misc]
     """One `pjsua2.Call`. Lives until `on_gone` has been called and the callback has returned."""
 
-    def __init__(self, account: Any, call_id: int, leg: LegSide, port: LinePort, faults: Faults) -> None:
+    def __init__(  # noqa: PLR0917 -- what every dialog needs, in the order of the layers
+        self, account: Any, call_id: int, leg: LegSide, port: LinePort, faults: Faults, media_timeout_s: float
+    ) -> None:
         super().__init__(account, call_id)
         self.leg = leg
         self.faults = faults
@@ -48,6 +51,8 @@ class Dialog(pj.Call):  # type: ignore[misc]
         self._ended_by: Literal["caller", "us"] = "caller"
         self._final_was_sent = False
         self._media: LegEvent | None = None
+        self._media_index = -1
+        self._rtp = RtpWatch(media_timeout_s)
         self._codec = ""
         self._stats: StreamStats | None = None
         self._tones = Tones()
@@ -124,6 +129,7 @@ class Dialog(pj.Call):  # type: ignore[misc]
             flows = media.status == pj.PJSUA_CALL_MEDIA_ACTIVE and media.dir == pj.PJMEDIA_DIR_ENCODING_DECODING
             if media.audioConfSlot != pj.PJSUA_INVALID_ID:
                 self._connect(self.getAudioMedia(media.index), flows)
+            self._media_index = media.index
             if flows:
                 self._codec = str(self.getStreamInfo(media.index).codecName)
             event: LegEvent = MediaActive(self._codec) if flows else MediaHeld()
@@ -171,6 +177,15 @@ class Dialog(pj.Call):  # type: ignore[misc]
             native.respond_in_dialog(request.pjRxData, 200 if bare or digit is not None else 415)
             if digit is not None:
                 self._tell_digits([digit])
+
+    def watch_media(self, now_s: float) -> None:
+        """Tell when the caller's RTP has stopped; called often, looks once a second."""
+        if not isinstance(self._media, MediaActive) or not self._rtp.is_due(now_s):
+            if isinstance(self._media, MediaHeld):
+                self._rtp.pause(now_s)
+            return
+        if self.isActive() and self._rtp.look(self.getStreamStat(self._media_index).rtcp.rxStat.pkt, now_s):
+            self.leg.tell(MediaLost())
 
     def expire_digit(self, now_s: float) -> None:
         """Tell a digit whose end has not come."""

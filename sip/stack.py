@@ -128,6 +128,10 @@ class Stack:
         now_s = time.monotonic()
         for dialog in list(self.dialogs.values()):
             dialog.expire_digit(now_s)
+            try:
+                dialog.watch_media(now_s)
+            except pj.Error as error:
+                self.faults.swallow("stream statistics", RuntimeError(error.reason))
 
     def close(self) -> None:
         """Hang up what is left and put the library away, so that another `Stack` may open."""
@@ -198,7 +202,14 @@ class Stack:
             leg.tell(Ended(503, "No call slot is free", "us"))
             return
         port = self._free_ports.pop()
-        dialog = Dialog(self._account_towards(leg.invite.peer), pj.PJSUA_INVALID_ID, leg, port, self.faults)
+        dialog = Dialog(
+            self._account_towards(leg.invite.peer),
+            pj.PJSUA_INVALID_ID,
+            leg,
+            port,
+            self.faults,
+            self.settings.media_timeout_s,
+        )
         dialog.on_gone = self._on_gone
         self.dialogs[leg] = dialog
         param = call_param(0, "", {})
@@ -235,7 +246,7 @@ class Stack:
             self.on_refused(Refusal(invite, verdict.code, verdict.reason))
             return
         leg = self.new_leg(invite)
-        dialog = Dialog(account, call_id, leg, self._free_ports.pop(), self.faults)
+        dialog = Dialog(account, call_id, leg, self._free_ports.pop(), self.faults, self.settings.media_timeout_s)
         dialog.on_gone = self._on_gone
         self.dialogs[leg] = dialog
         self.on_invite(leg)

@@ -163,7 +163,9 @@ class Dialogue:
             case Action.CHECK if heard.fragment is not None:
                 return self._check(lines, *heard.fragment)
             case _:
-                return self._say(*lines, *self._answer(action, heard, unheard))
+                person = heard.act is Act.PERSON
+                tool = ToolCall("request_human", {"call_back_number": self.claim.phone}) if person else None
+                return self._say(*lines, *self._answer(action, heard, unheard), tool=tool)
 
     def _answer(self, action: Action, heard: Heard, unheard: tuple[_Line, ...]) -> list[_Line]:
         match action:

@@ -98,7 +98,7 @@ def test_cooperative_caller_is_done_in_ten_turns() -> None:
             },
         )
     ]
-    assert "Goodbye" in call.text
+    assert "goodbye" in call.text.lower()
 
 
 def test_greeting_says_that_a_machine_speaks_and_that_the_call_is_transcribed() -> None:
