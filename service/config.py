@@ -64,7 +64,8 @@ class Sip(_Section):
     """Without RTP from the caller for this long, and not on hold, the call is ended."""
     jitter_buffer_prefetch_frames: Annotated[int, Field(ge=0, le=20)] = 1
     """20 ms frames gathered before playing; 1 measured 34-49 ms round trip, PJSIP's default 42-72 ms."""
-    jitter_buffer_max_ms: Annotated[int, Field(ge=40, le=1000)] = 200
+    jitter_buffer_max_ms: Annotated[int, Field(ge=40, le=1000)] = 500
+    """Room for what arrives while the process stands still; with 200 ms a stall of 300 ms left delay for good."""
     record_headers: tuple[str, ...] = (
         "X-Twilio-CallSid",
         "X-Twilio-AccountSid",

@@ -1,14 +1,15 @@
 """The hand-over between PJSIP's clock thread and the asyncio loop: two bounded rings of 20 ms frames.
 
 The clock thread calls only `put_uplink` and `take_downlink`; both copy a reference and return. Everything else belongs
-to the loop. `collections.deque` appends and pops are atomic under the interpreter lock, so no lock is held on either
-side and the clock thread never waits for the loop.
+to the loop. `collections.deque` appends and pops are atomic under the interpreter lock. One lock is held for two such
+steps, so that a frame is either played or taken back, never in between; neither side computes or waits under it.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from threading import Lock
 from typing import TypeVar
 
 FRAME_MS = 20
@@ -61,6 +62,7 @@ class AudioHandover:
         self._uplink: deque[UplinkFrame] = deque()
         self._downlink: deque[DownlinkFrame] = deque()
         self._played: deque[PlayedFrame] = deque(maxlen=500)
+        self._taking = Lock()
         self.uplink_dropped = 0
         """Frames from the caller that the loop came too late for."""
         self.silent_frames = 0
@@ -80,13 +82,13 @@ class AudioHandover:
 
     def take_downlink(self, now_s: float) -> bytes:
         """The next 320 bytes to play; silence where the loop has put nothing."""
-        try:
-            frame = self._downlink.popleft()
-        except IndexError:
-            self.silent_frames += 1
-            return SILENCE
-        self._played.append(PlayedFrame(frame, now_s))
-        return frame.pcm
+        with self._taking:
+            if self._downlink:
+                frame = self._downlink.popleft()
+                self._played.append(PlayedFrame(frame, now_s))
+                return frame.pcm
+        self.silent_frames += 1
+        return SILENCE
 
     # -- the loop --------------------------------------------------------------------------------------------------
 
@@ -113,8 +115,9 @@ class AudioHandover:
         self._downlink.append(frame)
 
     def flush_downlink(self) -> list[DownlinkFrame]:
-        """Take back what has not been played."""
-        return _drain(self._downlink)
+        """Take back what has not been played; what is not in it, `take_played` gives."""
+        with self._taking:
+            return _drain(self._downlink)
 
 
 def _drain(ring: deque[T]) -> list[T]:

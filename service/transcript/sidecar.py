@@ -101,9 +101,7 @@ class Sidecar:
         """A turn is known; its request waits until the item may be referenced."""
         self._order.add(item_id, previous_item_id)
         if item_id not in self._turns and item_id not in self._done and item_id not in self._silent:
-            self._turns[item_id] = _Turn(
-                item_id, spoken_s, duration_ms, now_s, pcm8k, asr_settled=not self._asr
-            )
+            self._turns[item_id] = _Turn(item_id, spoken_s, duration_ms, now_s, pcm8k, asr_settled=not self._asr)
 
     def item_silent(self, item_id: str) -> None:
         """The server committed this item by itself, without speech: there is nothing to transcribe."""
