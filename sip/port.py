@@ -16,18 +16,36 @@ STALL_S = 0.06
 YIELD_S = 0.005
 
 
+class ClockPace:
+    """Notices that the clock thread stood still; one for all ports.
+
+    The clock makes up its missed ticks at once. Without a rest before them they find an empty jitter buffer, and what
+    arrived meanwhile, once PJSIP's media thread has read it, stays in the buffer as delay.
+    """
+
+    def __init__(self) -> None:
+        self._last_s = 0.0
+
+    def beat(self) -> None:
+        """A callback begins. After a stall, let the media thread read the packets that have piled up."""
+        now_s = time.monotonic()
+        if now_s - self._last_s > STALL_S:
+            time.sleep(YIELD_S)  # gives up the interpreter lock as well
+        self._last_s = now_s
+
+
 class LinePort(pj.AudioMediaPort):  # type: ignore[misc]
     """PCM16 mono 8 kHz, 20 ms. Made once per PJSIP slot and lent to one leg after the other.
 
     Ports are never destroyed while the clock runs: the clock thread may be inside a callback.
     """
 
-    def __init__(self, copy: FrameCopy, name: str) -> None:
+    def __init__(self, copy: FrameCopy, pace: ClockPace, name: str) -> None:
         super().__init__()
         self._copy = copy
+        self._pace = pace
         self._audio: AudioHandover | None = None
         self._wake: Callable[[], None] = _nobody
-        self._last_s = 0.0
         self.errors = 0
         """Exceptions that a callback swallowed; an exception would end the process."""
         line = pj.MediaFormatAudio()
@@ -42,7 +60,6 @@ class LinePort(pj.AudioMediaPort):  # type: ignore[misc]
     def lend(self, audio: AudioHandover, wake: Callable[[], None]) -> None:
         """Carry the audio of a leg; `wake` is called on the clock thread after each frame from the caller."""
         self._wake = wake
-        self._last_s = 0.0
         self._audio = audio
 
     def give_back(self) -> None:
@@ -53,27 +70,17 @@ class LinePort(pj.AudioMediaPort):  # type: ignore[misc]
     def onFrameRequested(self, frame: Any) -> None:  # noqa: N802
         """PJSIP wants 20 ms for the caller."""
         try:
-            self._catch_up()
+            self._pace.beat()
             audio = self._audio
             pcm = SILENCE if audio is None else audio.take_downlink(time.monotonic())
             self._copy.write(frame, pcm if len(pcm) == LINE_FRAME_BYTES else SILENCE)
         except BaseException:  # noqa: BLE001
             self.errors += 1
 
-    def _catch_up(self) -> None:
-        """After the process stood still, let PJSIP's media thread read the packets that have piled up.
-
-        The clock makes up its missed ticks at once; without this they find an empty jitter buffer, and what arrived
-        meanwhile stays in it as delay for the rest of the call.
-        """
-        now_s = time.monotonic()
-        if now_s - self._last_s > STALL_S and self._last_s:
-            time.sleep(YIELD_S)
-        self._last_s = now_s
-
     def onFrameReceived(self, frame: Any) -> None:  # noqa: N802
         """PJSIP has 20 ms from the caller; a frame without audio (nothing has come) stands for silence."""
         try:
+            self._pace.beat()
             audio = self._audio
             if audio is None:
                 return

@@ -24,7 +24,7 @@ from sip.frames import SlowCopy, fastest_copy
 from sip.invite import host_of, parse_invite
 from sip.leg import Order, SipLeg
 from sip.log import PJSIP_LEVEL, LogLines
-from sip.port import LinePort
+from sip.port import ClockPace, LinePort
 
 HANGUP_TIMEOUT_S = 1.5
 """How long `close` waits for dialogs to end."""
@@ -116,7 +116,8 @@ class Stack:
         copy = fastest_copy()
         if copy is SlowCopy:
             self.on_line(2, "this pjsua2 build hides its frame buffers: audio is copied bytewise, 50 times slower")
-        self._ports = [LinePort(copy(), f"line-{number}") for number in range(slots)]
+        pace = ClockPace()
+        self._ports = [LinePort(copy(), pace, f"line-{number}") for number in range(slots)]
         self._free_ports = list(self._ports)
         return Bound(settings.bind, self._udp_port, tcp_port, slots, max_calls)
 
