@@ -159,7 +159,10 @@ class Worker:
                 self._hung_up.set()
 
     def _on_refused(self, refusal: Refusal) -> None:
-        self._metrics.call_refused(refusal.reason, "client_error" if refusal.reason == "bad_request" else "rejected")
+        if refusal.reason == "bad_request":
+            self._metrics.call_refused(ending.sip_reason(refusal.code, refusal.reason), "client_error")
+        else:
+            self._metrics.call_refused(refusal.reason)
         self._log.info("call_refused", code=refusal.code, reason=refusal.reason, peer=refusal.invite.peer)
 
     def _on_sip_line(self, level: int, line: str) -> None:

@@ -32,10 +32,15 @@ def by_session(reason: str) -> Ending:
     return Ending("upstream_error", f"session_{reason}" if reason in _SESSION_REASONS else "session_error")
 
 
+def sip_reason(code: int, otherwise: str) -> str:
+    """The reason that a SIP status stands for."""
+    return _SIP_REASONS.get(code, otherwise)
+
+
 def by_leg(ended: Ended, *, answered: bool, greeting_heard: bool) -> Ending:
     """The telephone leg went away by itself."""
     if ended.code >= 300:
-        return Ending("client_error", _SIP_REASONS.get(ended.code, "sip_failure"))
+        return Ending("client_error", sip_reason(ended.code, "sip_failure"))
     if ended.by == "us":
         return Ending("indeterminate", "unknown")
     if not answered:

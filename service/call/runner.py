@@ -124,7 +124,7 @@ class CallRunner:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._journal.run())
                 try:
-                    await self._answer_and_talk()
+                    await self._answer_and_talk(group)
                 except Exception as broken:  # noqa: BLE001 -- one broken call must not take the worker with it
                     self._broke(broken)
                 finally:
@@ -137,7 +137,7 @@ class CallRunner:
         self._ending = self._ending or why
         self._leg.hangup(why.reason)
 
-    async def _answer_and_talk(self) -> None:
+    async def _answer_and_talk(self, background: asyncio.TaskGroup) -> None:
         self._leg.listen(self._guarded(self._on_leg_event), self._guarded(self._on_tick))
         self._leg.ring()
         session = await self._first_session()
@@ -149,7 +149,7 @@ class CallRunner:
             timer = group.create_task(self._time())
             try:
                 while session is not None:
-                    session = await self._carry(session, group)
+                    session = await self._carry(session, group, background)
                 await self._part()
             finally:
                 timer.cancel()
@@ -178,8 +178,11 @@ class CallRunner:
             return None
         return session
 
-    async def _carry(self, session: Session, group: asyncio.TaskGroup) -> Session | None:
-        """Carry the call on one session. Gives the session that takes over, None when the call is over."""
+    async def _carry(self, session: Session, group: asyncio.TaskGroup, background: asyncio.TaskGroup) -> Session | None:
+        """Carry the call on one session. Gives the session that takes over, None when the call is over.
+
+        The old one is closed in the `background`: a server that does not answer must hold up nothing.
+        """
         self._session, self._session_error = session, None
         self._exchange_at_s = self._services.clock.monotonic() + self._services.realtime.session_max_s
         successor: Session | None = None
@@ -195,7 +198,7 @@ class CallRunner:
             for task in carriers:
                 task.cancel()
             self.record.uplink_dropped += session.audio_dropped
-            group.create_task(session.close())
+            background.create_task(session.close())
         lost = self._lost()
         return successor if lost is None else await self._replace(lost)
 
@@ -356,7 +359,9 @@ class CallRunner:
 
     def _enter(self, event: Event) -> None:
         self._state = after(self._state, event)
-        self.record.state = self._state.name
+        if self._state is not State.ENDED:
+            # A record shows ENDED together with how it ended: see `_finish`.
+            self.record.state = self._state.name
         self._changed.set()
 
     def _session_lost(self, error: SessionError) -> None:

@@ -304,7 +304,7 @@ async def test_cancel_before_the_answer(house: House) -> None:
 @pytest.mark.parametrize(
     ("scenario", "source", "result", "reason"),
     [
-        ("bad_codec", "127.0.0.1", "client_error", "bad_request"),
+        ("bad_codec", "127.0.0.1", "client_error", "bad_sdp"),
         ("forbidden", "127.0.0.2", "rejected", "not_allowed"),
     ],
 )
