@@ -18,6 +18,8 @@ from tests.bench.machine import Conditions, machine
 from tests.bench.marks import FRAME_NS, FRAME_SAMPLES, Reference, noise
 from tests.bench.report import BEGIN, END, Entry, Report, write_into
 
+ROUND_TRIP = "RTP in → websocket → RTP out p50"
+
 
 def test_sound_is_found_again_and_every_frame_accounted_for() -> None:
     sent = noise(3.0, seed=1)
@@ -63,9 +65,12 @@ def test_tables_replace_the_old_ones_in_the_document(tmp_path: Path) -> None:
 
 @pytest.mark.real
 def test_a_short_run_gives_every_figure(tmp_path: Path) -> None:
-    run(list(MEASUREMENTS), QUICK, tmp_path)
+    # The others repeat these under load, jitter, loss and a stall; `make bench` runs them all.
+    measured = ["idle", "setup", "one", "interruption", "resampler"]
+    assert set(measured) <= set(MEASUREMENTS)
+    run(measured, QUICK, tmp_path)
     entries = json.loads((tmp_path / "results.json").read_text())["entries"]
-    assert len(entries) == len(MEASUREMENTS)
+    assert len(entries) == len(measured)
     figures = {
         (entry["measurement"]["title"], figure["name"]): figure["value"]
         for entry in entries
@@ -73,13 +78,11 @@ def test_a_short_run_gives_every_figure(tmp_path: Path) -> None:
     }
     late = {name for (_, name), value in figures.items() if value is None}
     assert all(name.endswith("after") for name in late), late
-    for title in ("One call", "Three calls at once"):
-        assert 5 < figures[title, "RTP in → append at the engine p50"] < 1000
-        assert figures[title, "RTP in → websocket → RTP out p50"] > figures[title, "RTP in → append at the engine p50"]
-        assert 15 < figures[title, "gap between outgoing packets p50"] < 25
-        assert figures[title, "frames sent"] > 50
+    up, around = (figures["One call", name] for name in ("RTP in → append at the engine p50", ROUND_TRIP))
+    assert 5 < up < around < 1000
+    assert 15 < figures["One call", "gap between outgoing packets p50"] < 25
+    assert figures["One call", "frames sent"] > 50
     assert 20 < figures["Idle worker", "RSS"] < 1000
-    assert 0 < figures["Three calls at once", "processor a call"] < 100
     assert 0 < figures["Setting a call up", "p50"] < 10_000
     assert 0 < figures["Interruption", "interruption → silence p50"] < 1000
     assert figures["Interruption", "interruptions without truncation"] == 0
