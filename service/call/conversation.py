@@ -29,6 +29,7 @@ from service.realtime.replay import audio_item, text_item
 from service.realtime.responses import Responses
 from service.transcript.sidecar import Priced, Sidecar, is_ours
 
+GREETED_MS = 1000
 MIN_COMMIT_MS = 100
 """Less audio than this is refused by the server (`input_audio_buffer_commit_empty`)."""
 HANG_UP_GRACE_S = 2.0
@@ -58,7 +59,7 @@ class Conversation:
         self._keypad = Keypad()
         self._responses = Responses()
         self.lines = Lines()
-        self._first_agent_item: str | None = None
+        self._agent_items: dict[str, None] = {}
         self._answer_due_since_s: float | None = None
         self._ending: tuple[str, str, float] | None = None
         """Reason, call id of the tool call, and since when."""
@@ -197,9 +198,12 @@ class Conversation:
 
     @property
     def greeting_heard(self) -> bool:
-        """Whether the caller heard the agent's first words: to their end, or a second of them."""
-        heard = self._playout.heard(self._first_agent_item) if self._first_agent_item else None
-        return heard is not None and (heard.to_the_end or heard.heard_ms >= 1000)
+        """Whether the caller heard the agent: something to its end, or a second of it.
+
+        Who cuts the greeting short and is answered has been greeted by the answer.
+        """
+        heard = [self._playout.heard(item_id) for item_id in self._agent_items]
+        return any(one is not None and (one.to_the_end or one.heard_ms >= GREETED_MS) for one in heard)
 
     # -- the server's side -----------------------------------------------------------------------------------------
 
@@ -211,7 +215,7 @@ class Conversation:
             case events.AudioDelta():
                 if self._responses.accepts(event.response_id) and not self._closing:
                     self._playout.add(event.item_id, event.delta)
-                    self._first_agent_item = self._first_agent_item or event.item_id
+                    self._agent_items[event.item_id] = None
                 return []
             case events.AudioTranscriptDelta():
                 if self._responses.accepts(event.response_id) and not self._closing:

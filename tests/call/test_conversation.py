@@ -343,6 +343,19 @@ def test_the_greeting_counts_as_heard_after_its_end(call: Call) -> None:
     assert call.conversation.greeting_heard
 
 
+def test_who_cuts_the_greeting_short_is_greeted_by_the_answer(call: Call) -> None:
+    call.agent_says("a1", 3000, done=False)
+    call.wait(200)
+    call.caller_begins("u1")
+    call.agent_done("a1", status="cancelled")
+    assert not call.conversation.greeting_heard
+    call.wait(500)
+    call.caller_ends("u1")
+    call.agent_says("a2", 800)
+    call.wait(1000)
+    assert call.conversation.greeting_heard
+
+
 def test_caller_audio_is_resampled_to_24_khz(call: Call) -> None:
     event = call.conversation.caller_audio(UplinkFrame(bytes(320), 0.0))
     assert isinstance(event, AudioAppend)
