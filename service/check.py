@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from uuid import uuid4
 
-from service.app import agent_instructions, transcription_instructions
+from service.app import agent_instructions, session_target, transcription_instructions
 from service.billing.prices import PriceTable
-from service.call.tools import TOOLS
+from service.call.sessions import Sessions
 from service.clock import rfc3339
 from service.config import Config, check_serve
 from service.errors import ClaimlineError
@@ -20,8 +19,7 @@ from service.outbox.message import Claim, encode_data
 from service.outbox.outbox import Outbox
 from service.outbox.sender import Sender
 from service.outbox.signature import parse_secrets
-from service.realtime.client import SessionError, open_session
-from service.realtime.payload import session_payload
+from service.realtime.client import Received, SessionError, open_session
 
 TEST_TYPE = "claimline.check"
 """Type of the signed test event: a receiver that does not know it answers 2xx and ignores it."""
@@ -56,7 +54,7 @@ async def run(config: Config) -> int:
 async def _find(subject: str, check: Callable[[Config], Awaitable[str]], config: Config) -> Finding:
     try:
         return Finding(subject, True, await check(config))
-    except (ClaimlineError, SessionError, OSError, TimeoutError) as error:
+    except (ClaimlineError, OSError, TimeoutError) as error:
         return Finding(subject, False, str(error) or type(error).__name__)
 
 
@@ -96,22 +94,12 @@ async def _sip(config: Config) -> str:
 
 
 async def _realtime(config: Config) -> str:
-    payload = session_payload(
-        config.realtime, config.transcription, instructions=agent_instructions(config), tools=TOOLS
-    )
-    key = config.realtime.api_key
+    seen: list[Received] = []
+    sessions = Sessions(open_session, session_target(config, agent_instructions(config)), None, seen.extend)
     started_s = time.monotonic()
-    try:
-        async with asyncio.timeout(config.realtime.connect_timeout_s):
-            session, seen = await open_session(
-                config.realtime_url, config.realtime.model, key.get_secret_value() if key else None, payload, None
-            )
-    except SessionError as error:
-        raise ClaimlineError(f"realtime.url {config.realtime_url}: {error}") from None
-    except TimeoutError:
-        raise ClaimlineError(
-            f"realtime.url {config.realtime_url}: no session within {config.realtime.connect_timeout_s:g} s"
-        ) from None
+    session = await sessions.open()
+    if isinstance(session, SessionError):
+        raise ClaimlineError(f"realtime.url {config.realtime_url}: {session}")
     took_ms = (time.monotonic() - started_s) * 1000
     await session.close()
     model = seen[-1].as_dict().get("session", {}).get("model")
