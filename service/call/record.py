@@ -99,7 +99,7 @@ class CallRecord:
             "claim": self.claim,
             "human_requested": self.human_requested,
             "call_back_number": self.call_back_number,
-            **self._money(),
+            **self.ledger.as_json(),
             "quality": self._quality(),
         }
 
@@ -129,7 +129,7 @@ class CallRecord:
             "claim": self.claim,
             "human_requested": self.human_requested,
             "call_back_number": self.call_back_number,
-            **self._money(),
+            **self.ledger.as_json(),
             "quality": self._quality(),
         }
 
@@ -137,14 +137,6 @@ class CallRecord:
         if self.ending is None:
             return {"result": None, "reason": None}
         return {"result": self.ending.result, "reason": self.ending.reason}
-
-    def _money(self) -> dict[str, Any]:
-        return {
-            "usage": self.ledger.usage(),
-            "cost_usd": _usd(self.ledger.cost_usd),
-            "cost": {purpose: _usd(cost) for purpose, cost in self.ledger.by_purpose().items()},
-            "cost_complete": self.ledger.complete,
-        }
 
     def _quality(self) -> dict[str, Any]:
         quality: dict[str, Any] = {
