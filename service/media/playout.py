@@ -1,7 +1,8 @@
 """Playout: the agent's audio, faster than real time from the server, out to the line in 20 ms frames.
 
 Deltas queue at 24 kHz and are resampled frame by frame; at most `DOWNLINK_FRAMES` lie in the ring, so that an
-interruption takes back all but what the clock thread has copied out. `heard_ms` counts what was copied out.
+interruption takes back all but what the clock thread has copied out. `heard_ms` counts what was copied out. An item is
+played from its first whole frame on: servers send faster than real time, so that gathering more only delays the answer.
 """
 
 from __future__ import annotations
@@ -18,9 +19,6 @@ from service.media.ring import FRAME_MS, LINE_FRAME_SAMPLES, AudioHandover, Down
 ENGINE_RATE_HZ = 24000
 ENGINE_FRAME_SAMPLES = ENGINE_RATE_HZ * FRAME_MS // 1000
 SAMPLES_PER_MS = ENGINE_RATE_HZ // 1000
-PREFETCH_MS = 20
-"""Gathered of an item before its first frame is played. One frame: servers send faster than real time, so that a
-larger one only delays the answer (60 ms here were 60 ms more round trip in the bench)."""
 FILTER_TAIL_SAMPLES = 96
 """At least the length of the downsampler's memory at 24 kHz, so that an item's last samples leave with it."""
 FADE_SAMPLES = 40
@@ -197,8 +195,6 @@ class Playout:
         while self._items:
             item = self._items[0]
             if item.queued_samples >= ENGINE_FRAME_SAMPLES:
-                if not item.started and not item.complete and item.queued_samples < PREFETCH_MS * SAMPLES_PER_MS:
-                    return None
                 item.started = True
                 self._starved = False
                 return self._frame(item.item_id, item.take(ENGINE_FRAME_SAMPLES))

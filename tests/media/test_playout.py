@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.media.playout import PREFETCH_MS, Playout
+from service.media.playout import Playout
 from service.media.ring import DOWNLINK_FRAMES, FRAME_MS, LINE_FRAME_SAMPLES, SILENCE, AudioHandover
 
 
@@ -105,7 +105,7 @@ def test_little_lies_ahead_of_an_interruption() -> None:
 
 def test_running_dry_is_one_underrun_and_playing_goes_on() -> None:
     line = Line()
-    line.playout.add("a", tone(PREFETCH_MS))
+    line.playout.add("a", tone(FRAME_MS))
     line.run(10)
     assert line.playout.underruns == 1
     line.playout.add("a", tone(100))
