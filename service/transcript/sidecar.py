@@ -200,6 +200,8 @@ class Sidecar:
     def take_ready(self, now_s: float) -> list[TranscribedTurn]:
         """Finished turns whose predecessors have all been taken, in order."""
         ready: list[TranscribedTurn] = []
+        if not self._turns:
+            return ready  # asked every 20 ms; the order grows with the call
         for item_id in self._order:
             turn = self._turns.get(item_id)
             if turn is None:
