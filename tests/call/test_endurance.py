@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,12 +16,6 @@ from service.realtime.commands import AudioAppend, AudioCommit, ClientEvent, Ite
 from tests.call.test_runner import MemorySession, World, opens, settle
 
 VOICE = (np.sin(np.arange(160) / 3) * 6000).astype("<i2").tobytes()
-
-
-@pytest.fixture
-async def outbox(tmp_path: Path) -> AsyncIterator[Outbox]:
-    async with await Outbox.open(tmp_path / "outbox.db") as opened:
-        yield opened
 
 
 class Server(MemorySession):
