@@ -24,6 +24,7 @@ WATCH_NS = 400_000
 """Before a moment the clock is watched for so long: longer than a sleeping thread takes to wake."""
 LISTEN_S = 0.4
 REALTIME_PRIORITY = 10
+JITTER_SEED = 1000
 
 Action = Callable[[], None]
 
@@ -44,9 +45,9 @@ class Speech:
     """What a caller sent in one run: sample 0 was due at `begin_ns` (monotonic)."""
 
     sent: Pcm
-    begin_ns: int
     lost: frozenset[int]
     """Frames that the path did not let through."""
+    begin_ns: int = 0
     late_ns: list[int] = field(default_factory=list)
     """How much behind its moment each packet left."""
 
@@ -99,41 +100,49 @@ def converse(
     A caller's packets leave a fixed part of a frame after those of the service: the parts are spread evenly over the
     callers, or `phase` (0 to 1) for a single one. `at` names actions and when they are due, seconds after the begin.
     """
+    # What takes time comes before the clock is read: packets that are late from the begin stay in the jitter buffer.
+    speeches = [_speech(caller, seconds, network) for caller in callers]
+    packets = [_packets(caller, speech, network) for caller, speech in zip(callers, speeches, strict=True)]
     with exact():
         begin_ns = _clock_of_the_service(callers) + 3 * FRAME_NS
         schedule: list[tuple[int, Action]] = [(begin_ns + round(due_s * 1e9), action) for due_s, action in at]
-        speeches = []
-        for index, caller in enumerate(callers):
+        for index, (speech, offsets) in enumerate(zip(speeches, packets, strict=True)):
             part = (index + 0.5) / len(callers) if phase is None else phase
-            speech, packets = _speech(caller, seconds, begin_ns + round(part * FRAME_NS), network)
-            speeches.append(speech)
-            schedule += packets
+            # What is late by the mean of the path counts as on time.
+            speech.begin_ns = begin_ns + round(part * FRAME_NS) + round(network.jitter_ms * 1e6)
+            schedule += [
+                (speech.begin_ns + offset_ns, _sending(callers[index].rtp, packet, speech, offset_ns))
+                for offset_ns, packet in offsets
+            ]
         schedule.append((begin_ns + round(seconds * 1e9), lambda: None))
         schedule.sort(key=lambda entry: entry[0])
         _run(callers, schedule)
     return speeches
 
 
-def _speech(caller: Caller, seconds: float, begin_ns: int, network: Network) -> tuple[Speech, list[tuple[int, Action]]]:
+def _speech(caller: Caller, seconds: float, network: Network) -> Speech:
     chance = random.Random(caller.number)
-    sent = noise(seconds, seed=caller.number)
-    payload = encode(sent, "PCMU")
     frames = range(round(seconds * RATE_HZ) // FRAME_SAMPLES)
     lost = frozenset(number for number in frames if chance.random() < network.loss)
-    # What is late by the mean of the path counts as on time.
-    speech = Speech(sent, begin_ns + round(network.jitter_ms * 1e6), lost)
-    packets: list[tuple[int, Action]] = []
-    for number in frames:
-        due_ns = speech.begin_ns + number * FRAME_NS + round(chance.uniform(-1, 1) * network.jitter_ms * 1e6)
-        if number not in lost:
-            packet = caller.rtp.packet(number, payload[number * FRAME_SAMPLES : (number + 1) * FRAME_SAMPLES])
-            packets.append((due_ns, _sending(caller.rtp, packet, due_ns, speech.late_ns)))
-    return speech, packets
+    return Speech(noise(seconds, seed=caller.number), lost)
 
 
-def _sending(rtp: RtpSocket, packet: bytes, due_ns: int, late_ns: list[int]) -> Action:
+def _packets(caller: Caller, speech: Speech, network: Network) -> list[tuple[int, bytes]]:
+    """Each packet that the path lets through, and when it leaves, nanoseconds after the begin."""
+    chance = random.Random(caller.number + JITTER_SEED)
+    payload = encode(speech.sent, "PCMU")
+    packets: list[tuple[int, bytes]] = []
+    for number in range(speech.sent.size // FRAME_SAMPLES):
+        offset_ns = number * FRAME_NS + round(chance.uniform(-1, 1) * network.jitter_ms * 1e6)
+        if number not in speech.lost:
+            frame = payload[number * FRAME_SAMPLES : (number + 1) * FRAME_SAMPLES]
+            packets.append((offset_ns, caller.rtp.packet(number, frame)))
+    return packets
+
+
+def _sending(rtp: RtpSocket, packet: bytes, speech: Speech, offset_ns: int) -> Action:
     def send() -> None:
-        late_ns.append(time.monotonic_ns() - due_ns)
+        speech.late_ns.append(time.monotonic_ns() - speech.begin_ns - offset_ns)
         rtp.send(packet)
 
     return send

@@ -69,6 +69,7 @@ def delays(talks: list[Talk], around_p50: float | None = None, around_p99: float
         Figure("RTP in → append at the engine p99", up.p99, "ms"),
         Figure("RTP in → append at the engine max", up.max, "ms"),
         Figure("the caller's own packets late p99", late_us.p99 / 1e3, "ms"),
+        Figure("the caller's own packets late max", late_us.max / 1e3, "ms"),
     )
 
 

@@ -31,7 +31,7 @@ def test_sound_is_found_again_and_every_frame_accounted_for() -> None:
         (number * FRAME_NS + delay_ns, stream[number * FRAME_SAMPLES : (number + 1) * FRAME_SAMPLES])
         for number in range(len(played))
     ]
-    way = Way(Speech(sent, 0, frozenset()), located(stretches, Reference(sent), 0))
+    way = Way(Speech(sent, frozenset()), located(stretches, Reference(sent), 0))
     counted = way.frames(from_s=1.0)
     assert (counted.lost, counted.repeated) == (1, 1)
     before = way.delays_ms(0.1, 1.3)
@@ -42,7 +42,7 @@ def test_frames_that_the_network_lost_are_not_the_workers() -> None:
     sent = noise(2.0, seed=2)
     kept = [number for number in range(100) if number != 60]
     stretches = [(n * FRAME_NS + 1_000_000, sent[n * FRAME_SAMPLES : (n + 1) * FRAME_SAMPLES]) for n in kept]
-    way = Way(Speech(sent, 0, frozenset({60})), located(stretches, Reference(sent), 0))
+    way = Way(Speech(sent, frozenset({60})), located(stretches, Reference(sent), 0))
     assert way.frames(from_s=0.5).lost == 0
 
 
