@@ -32,9 +32,6 @@ class LegSide(Protocol):
     def tell(self, event: LegEvent) -> None:
         """Hand an event to the loop."""
 
-    def wake(self) -> None:
-        """Wake the loop for a tick."""
-
 
 class Dialog(pj.Call):  # type: ignore[misc]
     """One `pjsua2.Call`. Lives until `on_gone` has been called and the callback has returned."""
@@ -56,7 +53,7 @@ class Dialog(pj.Call):  # type: ignore[misc]
         self._codec = ""
         self._stats: StreamStats | None = None
         self._tones = Tones()
-        port.lend(leg.audio, leg.wake)
+        port.lend(leg.audio)
 
     @property
     def ended_by_us(self) -> bool:

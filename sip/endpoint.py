@@ -24,7 +24,7 @@ from sip.stack import Bound, Stack
 
 Ts = TypeVarTuple("Ts")
 
-POLL_MS = 10
+POLL_MS = 20
 """How long an order may wait while there are legs."""
 IDLE_POLL_MS = 50
 MAX_ORDERS = 4096
@@ -54,6 +54,7 @@ class Endpoint:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
+        self._tick_is_pending = False
         self._orders: queue.Queue[Callable[[], None]] = queue.Queue(MAX_ORDERS)
         self._faults = Faults(lambda where, error: self._tell(self._on_log, 1, f"{where}: {error!r}"))
         self._stack = Stack(
@@ -63,6 +64,7 @@ class Endpoint:
             on_invite=lambda leg: self._tell(self._on_invite, leg),
             on_refused=lambda refusal: self._tell(self._on_refused, refusal),
             on_line=lambda level, line: self._tell(self._on_log, level, line),
+            on_tick=self._on_tick,
             faults=self._faults,
         )
 
@@ -128,6 +130,19 @@ class Endpoint:
             self._orders.put_nowait(order)
         except queue.Full:
             raise LocalProtocolError(f"{MAX_ORDERS} orders wait for the SIP thread: it has stopped") from None
+
+    def _tick_legs(self) -> None:
+        self._tick_is_pending = False
+        for leg in list(self._stack.dialogs):
+            leg.tick()
+
+    # -- the clock thread ------------------------------------------------------------------------------------------
+
+    def _on_tick(self) -> None:
+        """One wake-up for all legs, unless one is already on its way."""
+        if not self._tick_is_pending:
+            self._tick_is_pending = True
+            self._tell(self._tick_legs)
 
     # -- the SIP thread --------------------------------------------------------------------------------------------
 

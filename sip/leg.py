@@ -41,7 +41,7 @@ Order = Ring | Answer | Refuse | Hangup
 
 
 class SipLeg:
-    """A `service.call.leg.Leg`. Everything but `tell` and `wake` belongs to the loop."""
+    """A `service.call.leg.Leg`. Everything but `tell` belongs to the loop."""
 
     def __init__(self, invite: Invite, loop: asyncio.AbstractEventLoop, send: Callable[[SipLeg, Order], None]) -> None:
         self.invite = invite
@@ -52,20 +52,13 @@ class SipLeg:
         self._on_tick: Callable[[], None] | None = None
         self._early: list[LegEvent] = []
         self._ended = False
-        self._wake_is_pending = False
 
-    # -- the SIP thread and the clock thread -----------------------------------------------------------------------
+    # -- the SIP thread -----------------------------------------------------------------------
 
     def tell(self, event: LegEvent) -> None:
         """Hand an event to the loop."""
         with contextlib.suppress(RuntimeError):  # The loop may be closed: nobody is left to be told.
             self._loop.call_soon_threadsafe(self._deliver, event)
-
-    def wake(self) -> None:
-        """Wake the loop for a tick, unless a wake-up is already on its way."""
-        if not self._wake_is_pending:
-            self._wake_is_pending = True
-            self._loop.call_soon_threadsafe(self._tick)
 
     # -- the loop --------------------------------------------------------------------------------------------------
 
@@ -92,6 +85,11 @@ class SipLeg:
         """See `Leg`."""
         self._send(self, Hangup(reason))
 
+    def tick(self) -> None:
+        """20 ms have passed on the line."""
+        if self._on_tick is not None and not self._ended:
+            self._on_tick()
+
     def _deliver(self, event: LegEvent) -> None:
         if self._ended:
             return
@@ -100,8 +98,3 @@ class SipLeg:
             self._early.append(event)
         else:
             self._on_event(event)
-
-    def _tick(self) -> None:
-        self._wake_is_pending = False
-        if self._on_tick is not None and not self._ended:
-            self._on_tick()

@@ -18,13 +18,14 @@ from service.errors import ConfigError
 from service.media.ring import FRAME_MS, LINE_RATE_HZ
 from sip import native
 from sip.admission import Admission, Refusal, Verdict, reason_of_status
+from sip.clock import BridgeClock
 from sip.dialog import Dialog, call_param, destroy
 from sip.faults import Faults, guarded
 from sip.frames import SlowCopy, fastest_copy
 from sip.invite import host_of, parse_invite
 from sip.leg import Order, SipLeg
 from sip.log import PJSIP_LEVEL, LogLines
-from sip.port import ClockPace, LinePort
+from sip.port import LinePort
 
 HANGUP_TIMEOUT_S = 1.5
 """How long `close` waits for dialogs to end."""
@@ -55,7 +56,8 @@ class Stack:
     """One PJSIP library in this process: there can be only one at a time.
 
     `new_leg` makes the loop's side of an admitted INVITE, `on_invite` takes it once its dialog exists, `on_refused` is
-    told of every INVITE that did not become a leg.
+    told of every INVITE that did not become a leg. `on_tick` is called on the clock thread once per 20 ms while audio
+    flows.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Stack:
         on_invite: Callable[[SipLeg], None],
         on_refused: Callable[[Refusal], None],
         on_line: Callable[[int, str], None],
+        on_tick: Callable[[], None],
         faults: Faults,
     ) -> None:
         self.settings = settings
@@ -75,6 +78,7 @@ class Stack:
         self.on_invite = on_invite
         self.on_refused = on_refused
         self.on_line = on_line
+        self.on_tick = on_tick
         self.dialogs: dict[SipLeg, Dialog] = {}
         self._user_agent = user_agent
         self._gone: list[pj.Call] = []
@@ -116,8 +120,10 @@ class Stack:
         copy = fastest_copy()
         if copy is SlowCopy:
             self.on_line(2, "this pjsua2 build hides its frame buffers: audio is copied bytewise, 50 times slower")
-        pace = ClockPace()
-        self._ports = [LinePort(copy(), pace, f"line-{number}") for number in range(slots)]
+        clock = BridgeClock(self.on_tick)
+        self._ports = [
+            LinePort(copy(), clock, f"line-{number}", is_last=number == slots - 1) for number in range(slots)
+        ]
         self._free_ports = list(self._ports)
         return Bound(settings.bind, self._udp_port, tcp_port, slots, max_calls)
 

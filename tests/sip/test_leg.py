@@ -1,4 +1,4 @@
-"""The loop's side of a leg: events in order, orders passed on, one wake-up at a time."""
+"""The loop's side of a leg: events in order, orders passed on."""
 
 from __future__ import annotations
 
@@ -37,22 +37,10 @@ async def test_nothing_follows_ended() -> None:
     leg.tell(ended)
     leg.tell(Confirmed())
     leg.tell(ended)
-    leg.wake()
     await turn_of_the_loop()
+    leg.tick()
     assert events == [ended]
     assert not ticks
-
-
-async def test_a_late_loop_gets_one_tick_not_many() -> None:
-    leg, ticks = a_leg(), list[int]()
-    leg.listen(lambda event: None, lambda: ticks.append(1))
-    for _ in range(50):
-        leg.wake()
-    await turn_of_the_loop()
-    assert len(ticks) == 1
-    leg.wake()
-    await turn_of_the_loop()
-    assert len(ticks) == 2
 
 
 async def test_orders_are_passed_on() -> None:
