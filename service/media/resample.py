@@ -76,24 +76,34 @@ _DOWN_PAST = 2 * _HALF
 _DOWN = _banded(_quantized(_prototype()), _DOWN_PAST + 1 + RATIO * (_BLOCK - 1), _BLOCK, row_step=1, column_step=RATIO)
 
 
-def _signal(past: NDArray[np.float64], pcm: Pcm) -> NDArray[np.float64]:
-    """The past and the new samples, with room for the last block to be whole."""
-    signal = np.zeros(past.size + pcm.size + RATIO * _BLOCK)
-    signal[: past.size] = past
-    signal[past.size : past.size + pcm.size] = pcm
-    return signal
+class _Room:
+    """What chunks of one size are filtered in, made once: for 20 ms, making it takes longer than filtering.
 
+    ``past`` samples lie before the chunk of ``size``; windows ``hop`` apart each go through ``matrix``.
+    """
 
-def _filtered(signal: NDArray[np.float64], matrix: NDArray[np.float64], hop: int, outputs: int) -> Pcm:
-    """``outputs`` samples from windows ``hop`` apart, each through ``matrix``; rounded and saturated."""
-    blocks = -(-outputs // matrix.shape[1])
-    stride = signal.strides[0]
-    windows: NDArray[np.float64] = as_strided(signal, (blocks, matrix.shape[0]), (hop * stride, stride))
-    out: NDArray[np.float64] = np.dot(windows, matrix).ravel()[:outputs]
-    np.rint(out, out=out)
-    np.maximum(out, -32768.0, out=out)
-    np.minimum(out, 32767.0, out=out)
-    return out.astype(np.int16)
+    def __init__(self, past: int, size: int, hop: int, matrix: NDArray[np.float64], outputs: int) -> None:
+        self.fits = (past, size)
+        self._past, self._end, self._outputs, self._matrix = past, past + size, outputs, matrix
+        blocks = -(-outputs // matrix.shape[1])
+        # The last block is whole: behind the chunk there are zeros.
+        self._signal = np.zeros(past + size + RATIO * _BLOCK)
+        stride = self._signal.strides[0]
+        self._windows: NDArray[np.float64] = as_strided(self._signal, (blocks, matrix.shape[0]), (hop * stride, stride))
+        self._products = np.empty((blocks, matrix.shape[1]))
+
+    def filter(self, past: NDArray[np.float64], pcm: Pcm) -> Pcm:
+        """The outputs of one chunk, rounded and saturated."""
+        self._signal[: self._past] = past
+        self._signal[self._past : self._end] = pcm
+        products = np.dot(self._windows, self._matrix, out=self._products)
+        np.rint(products, out=products)
+        products.clip(-32768.0, 32767.0, out=products)
+        return products.ravel()[: self._outputs].astype(np.int16)
+
+    def rest(self, first: int) -> NDArray[np.float64]:
+        """A copy of the signal from sample ``first`` on: what the next chunk has as its past."""
+        return self._signal[first : self._end].copy()
 
 
 class Upsampler:
@@ -105,12 +115,15 @@ class Upsampler:
     def reset(self) -> None:
         """Forget the past, as if silence had gone before."""
         self._past: NDArray[np.float64] = np.zeros(_UP_PAST)
+        self._room = _Room(_UP_PAST, 0, _BLOCK, _UP, 0)
 
     def process(self, pcm: Pcm) -> Pcm:
         """Turn ``n`` samples at 8 kHz, any ``n``, into ``3 n`` at 24 kHz."""
-        signal = _signal(self._past, pcm)
-        self._past = signal[pcm.size : pcm.size + _UP_PAST]
-        return _filtered(signal, _UP, _BLOCK, RATIO * pcm.size)
+        if self._room.fits != (_UP_PAST, pcm.size):
+            self._room = _Room(_UP_PAST, pcm.size, _BLOCK, _UP, RATIO * pcm.size)
+        out = self._room.filter(self._past, pcm)
+        self._past = self._room.rest(pcm.size)
+        return out
 
 
 class Downsampler:
@@ -122,14 +135,17 @@ class Downsampler:
     def reset(self) -> None:
         """Forget the past, as if silence had gone before."""
         self._past: NDArray[np.float64] = np.zeros(_DOWN_PAST)
+        self._room = _Room(_DOWN_PAST, 0, RATIO * _BLOCK, _DOWN, 0)
 
     def process(self, pcm: Pcm) -> Pcm:
         """Turn ``n`` samples at 24 kHz, any ``n``, into ``n / 3`` at 8 kHz (over all chunks: ``ceil(total / 3)``)."""
-        known = self._past.size + pcm.size
-        outputs = (known - _DOWN_PAST + RATIO - 1) // RATIO
-        signal = _signal(self._past, pcm)
-        self._past = signal[RATIO * outputs : known]
-        return _filtered(signal, _DOWN, RATIO * _BLOCK, outputs)
+        past = self._past.size
+        outputs = (past + pcm.size - _DOWN_PAST + RATIO - 1) // RATIO
+        if self._room.fits != (past, pcm.size):
+            self._room = _Room(past, pcm.size, RATIO * _BLOCK, _DOWN, outputs)
+        out = self._room.filter(self._past, pcm)
+        self._past = self._room.rest(RATIO * outputs)
+        return out
 
 
 def resample(pcm: Pcm, from_hz: int, to_hz: int) -> Pcm:
