@@ -14,15 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.media.resample import Downsampler
-from service.media.ring import FRAME_MS, LINE_FRAME_SAMPLES, AudioHandover, DownlinkFrame
+from service.media.ring import FADE_SAMPLES, FRAME_MS, LINE_FRAME_SAMPLES, LINE_RATE_HZ, AudioHandover, DownlinkFrame
 
 ENGINE_RATE_HZ = 24000
 ENGINE_FRAME_SAMPLES = ENGINE_RATE_HZ * FRAME_MS // 1000
 SAMPLES_PER_MS = ENGINE_RATE_HZ // 1000
 FILTER_TAIL_SAMPLES = 96
 """At least the length of the downsampler's memory at 24 kHz, so that an item's last samples leave with it."""
-FADE_SAMPLES = 40
-"""5 ms at 8 kHz: short enough to be called at once, long enough not to click."""
 QUEUE_LIMIT_S = 300
 """Audio of one item beyond this is refused: no spoken answer is that long, a broken server is."""
 
@@ -194,31 +192,47 @@ class Playout:
     def _next_frame(self) -> DownlinkFrame | None:
         while self._items:
             item = self._items[0]
-            if item.queued_samples >= ENGINE_FRAME_SAMPLES:
-                item.started = True
-                self._starved = False
-                return self._frame(item.item_id, item.take(ENGINE_FRAME_SAMPLES))
-            if not item.complete:
+            if item.queued_samples < ENGINE_FRAME_SAMPLES and not item.complete:
                 return None
-            rest = item.take(ENGINE_FRAME_SAMPLES)
-            if len(rest) + FILTER_TAIL_SAMPLES <= ENGINE_FRAME_SAMPLES:
+            samples = item.take(ENGINE_FRAME_SAMPLES)
+            if item.complete and len(samples) + FILTER_TAIL_SAMPLES <= ENGINE_FRAME_SAMPLES:
                 # The padding of this frame carries the filter's tail; a fuller one needs a frame of zeros behind it.
                 self._items.popleft()
-            if len(rest) or item.started:
-                item.started = True
-                return self._frame(item.item_id, rest)
+            if len(samples) or item.started:
+                return self._frame(item, samples)
         return None
 
-    def _frame(self, item_id: str, samples: Pcm) -> DownlinkFrame:
+    def _frame(self, item: _Item, samples: Pcm) -> DownlinkFrame:
         item_ms = len(samples) / SAMPLES_PER_MS
-        if len(samples) < ENGINE_FRAME_SAMPLES:
-            samples = np.concatenate([samples, np.zeros(ENGINE_FRAME_SAMPLES - len(samples), np.int16)])
-        return DownlinkFrame(self._down.process(samples).tobytes(), item_id, item_ms)
+        ends = item.complete and not item.queued_samples
+        if self._starved:
+            # The line has already run down to silence: the filter's memory would be heard behind it.
+            self._down.reset()
+        if ends or self._starved or not item.started:
+            samples = _softly(samples, begins=self._starved or not item.started, ends=ends)
+        item.started, self._starved = True, False
+        return DownlinkFrame(self._down.process(samples).tobytes(), item.item_id, item_ms)
+
+
+_ENGINE_FADE = np.linspace(1.0, 0.0, FADE_SAMPLES * ENGINE_RATE_HZ // LINE_RATE_HZ, dtype=np.float32)
+_FADE_OUT = np.zeros(LINE_FRAME_SAMPLES, np.float32)
+_FADE_OUT[:FADE_SAMPLES] = np.linspace(1.0, 0.0, FADE_SAMPLES, dtype=np.float32)
+
+
+def _softly(samples: Pcm, *, begins: bool, ends: bool) -> Pcm:
+    """Up to a frame at 24 kHz, faded where sound begins or ends, and filled up with zeros."""
+    whole = np.zeros(ENGINE_FRAME_SAMPLES, np.int16)
+    whole[: len(samples)] = samples
+    size = min(len(samples), len(_ENGINE_FADE))
+    if begins:
+        whole[:size] = whole[:size] * _ENGINE_FADE[::-1][:size]
+    if ends:
+        end = slice(len(samples) - size, len(samples))
+        whole[end] = whole[end] * _ENGINE_FADE[len(_ENGINE_FADE) - size :]
+    return whole
 
 
 def _faded(frame: DownlinkFrame) -> DownlinkFrame:
-    samples = np.frombuffer(frame.pcm, dtype="<i2").astype(np.float32)
-    ramp = np.zeros(LINE_FRAME_SAMPLES, np.float32)
-    ramp[:FADE_SAMPLES] = np.linspace(1.0, 0.0, FADE_SAMPLES, dtype=np.float32)
+    samples = np.frombuffer(frame.pcm, dtype="<i2")
     # The fade belongs to no item: what is heard of it is below what truncation can resolve.
-    return DownlinkFrame((samples * ramp).astype("<i2").tobytes())
+    return DownlinkFrame((samples * _FADE_OUT).astype("<i2").tobytes())

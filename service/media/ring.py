@@ -7,6 +7,7 @@ steps, so that a frame is either played or taken back, never in between; neither
 
 from __future__ import annotations
 
+import struct
 from collections import deque
 from dataclasses import dataclass
 from threading import Lock
@@ -19,6 +20,9 @@ LINE_FRAME_BYTES = 2 * LINE_FRAME_SAMPLES
 T = TypeVar("T")
 
 SILENCE = bytes(LINE_FRAME_BYTES)
+
+FADE_SAMPLES = 40
+"""5 ms: short enough to be called at once, long enough not to click."""
 
 UPLINK_FRAMES = 50
 """One second: what the loop may be late before the oldest audio is dropped and counted."""
@@ -63,6 +67,7 @@ class AudioHandover:
         self._downlink: deque[DownlinkFrame] = deque()
         self._played: deque[PlayedFrame] = deque(maxlen=500)
         self._taking = Lock()
+        self._last_sample = 0
         self.uplink_dropped = 0
         """Frames from the caller that the loop came too late for."""
         self.silent_frames = 0
@@ -81,14 +86,16 @@ class AudioHandover:
         self._uplink.append(UplinkFrame(pcm, arrived_s))
 
     def take_downlink(self, now_s: float) -> bytes:
-        """The next 320 bytes to play; silence where the loop has put nothing."""
+        """The next 320 bytes to play; where the loop has put nothing, silence, into which the last frame is faded."""
         with self._taking:
             if self._downlink:
                 frame = self._downlink.popleft()
                 self._played.append(PlayedFrame(frame, now_s))
+                self._last_sample = int.from_bytes(frame.pcm[-2:], "little", signed=True)
                 return frame.pcm
         self.silent_frames += 1
-        return SILENCE
+        last_sample, self._last_sample = self._last_sample, 0
+        return _run_down(last_sample) if last_sample else SILENCE
 
     # -- the loop --------------------------------------------------------------------------------------------------
 
@@ -118,6 +125,12 @@ class AudioHandover:
         """Take back what has not been played; what is not in it, `take_played` gives."""
         with self._taking:
             return _drain(self._downlink)
+
+
+def _run_down(sample: int) -> bytes:
+    """A frame of silence that begins at the level of the last sample, without a step."""
+    levels = (sample * left // FADE_SAMPLES for left in range(FADE_SAMPLES - 1, -1, -1))
+    return struct.pack(f"<{FADE_SAMPLES}h", *levels).ljust(LINE_FRAME_BYTES, b"\0")
 
 
 def _drain(ring: deque[T]) -> list[T]:

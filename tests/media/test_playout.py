@@ -46,7 +46,7 @@ def test_all_of_an_item_is_heard_and_then_silence() -> None:
     assert line.playout.idle
     assert line.frames[-1] == SILENCE
     loud = np.abs(line.samples()) > 2000
-    assert np.flatnonzero(loud)[-1] - np.flatnonzero(loud)[0] == pytest.approx(500 * 8, abs=20)
+    assert np.flatnonzero(loud)[-1] - np.flatnonzero(loud)[0] == pytest.approx(500 * 8, abs=40)
 
 
 @given(st.lists(st.integers(1, 3000), min_size=1, max_size=40))
@@ -124,8 +124,23 @@ def test_the_last_samples_leave_with_the_item() -> None:
     line.playout.finish("a")
     line.run(4)
     assert len(line.samples()) == 4 * LINE_FRAME_SAMPLES
-    energy = np.sum(line.samples().astype(float) ** 2)
-    assert energy == pytest.approx(np.sum(np.frombuffer(tone(20), "<i2").astype(float) ** 2) / 3, rel=0.02)
+    energy = np.sum(line.samples()[LINE_FRAME_SAMPLES // 2 :].astype(float) ** 2)
+    said = np.frombuffer(tone(20), "<i2")[::3][LINE_FRAME_SAMPLES // 2 - 16 :]
+    assert energy == pytest.approx(np.sum(said.astype(float) ** 2), rel=0.02)
+
+
+@given(st.integers(0, 119))
+def test_begin_underrun_resumption_and_end_do_not_click(phase: int) -> None:
+    # A low tone, cut at every phase: a step of its amplitude would be heard, its own slope is 1,257 a sample.
+    pcm = tone(400, hz=200.0)[2 * phase :]
+    line = Line()
+    line.playout.add("a", pcm[: 5 * 960])
+    line.run(8)
+    line.playout.add("a", pcm[5 * 960 :])
+    line.playout.finish("a")
+    line.run(20)
+    assert line.playout.underruns == 1
+    assert np.abs(np.diff(line.samples().astype(int))).max() < 2000
 
 
 def test_audio_after_the_end_of_an_item_is_refused() -> None:
