@@ -7,6 +7,7 @@ speech, the agent's responses, playout, the sidecar, and the lines that were sai
 from __future__ import annotations
 
 from service.call.actions import Action, Answered, BargeIn, Failure, HangUp, Send, ToolCalled, TurnTranscribed
+from service.call.goodbye import AfterSilence, Goodbye, Silences
 from service.call.keypad import Keypad
 from service.call.lines import Lines
 from service.call.speech import CallerSpeech
@@ -32,10 +33,6 @@ from service.transcript.sidecar import Priced, Sidecar, is_ours
 GREETED_MS = 1000
 MIN_COMMIT_MS = 100
 """Less audio than this is refused by the server (`input_audio_buffer_commit_empty`)."""
-HANG_UP_GRACE_S = 2.0
-"""Quiet on both sides after the agent's goodbye before it hangs up, so that a caller's own goodbye is not cut."""
-ENDING_LIMIT_S = 20.0
-"""The agent hangs up this long after its goodbye, whatever the caller still says."""
 RETRY_S = (1.0, 3.0)
 """After a failed response of the agent: then the caller's next turn will have to do."""
 RESEND_MS = 200
@@ -61,9 +58,8 @@ class Conversation:
         self.lines = Lines()
         self._agent_items: dict[str, None] = {}
         self._answer_due_since_s: float | None = None
-        self._ending: tuple[str, str, float] | None = None
-        """Reason, call id of the tool call, and since when."""
-        self._quiet_since_s: float | None = None
+        self._goodbye: Goodbye | None = None
+        self._silences = Silences()
         self._answer_owed = False
         self._failures = 0
         self._retry_at_s: float | None = None
@@ -86,11 +82,12 @@ class Conversation:
 
     def key_pressed(self, digit: str, now_s: float) -> None:
         """A key of the caller's telephone."""
+        self._silences.broken()
         self._keypad.press(digit, now_s)
 
-    def wrap_up(self) -> list[Action]:
-        """The call has lasted long enough: the agent is asked to end it."""
-        text = "The time limit of this call is reached. Say so, say goodbye, and call end_call."
+    def wrap_up(self, why: str) -> list[Action]:
+        """The agent is asked to end the call. `why` is a sentence for it."""
+        text = f"{why} Say so, say goodbye, and call end_call."
         note = ItemCreate(item={"type": "message", "role": "system", "content": [{"type": "input_text", "text": text}]})
         return [Send(note), *(Send(event) for event in self._responses.request())]
 
@@ -111,7 +108,7 @@ class Conversation:
     def close(self) -> list[Action]:
         """The leg is gone: stop listening and speaking, commit what the caller was saying."""
         self._closing = self._closing_unconfirmed = True
-        self._ending = self._retry_at_s = None
+        self._goodbye = self._retry_at_s = None
         actions: list[Action] = [Send(SessionUpdate(event_id=CLOSING_ID, session=listening_off()))]
         actions += [Send(event) for event in self._responses.cancel()]
         if self._speech.open_ms(self._uplink.sent_ms) >= MIN_COMMIT_MS:
@@ -151,7 +148,7 @@ class Conversation:
             self._speech.sent_again()
         # The ACK, and with it the greeting, may have come between the two sessions.
         owed = self._responses.lost() or self._answer_owed
-        if owed and not self._speech_was_open and not self._closing and self._ending is None:
+        if owed and not self._speech_was_open and not self._closing and self._goodbye is None:
             actions += [Send(event) for event in self._responses.request()]
         return actions + self._ready(now_s)
 
@@ -226,6 +223,7 @@ class Conversation:
                 return []
             case events.SpeechStarted():
                 self._retry_at_s = None
+                self._silences.broken()
                 self._speech.started(event.item_id, event.audio_start_ms)
                 return self._interrupt()
             case events.SpeechStopped():
@@ -236,7 +234,7 @@ class Conversation:
                 return self._committed(event, now_s)
             case events.TimeoutTriggered():
                 self._sidecar.item_silent(event.item_id)
-                return []
+                return self._after_silence()
             case events.ItemAdded():
                 return self._item_added(event, now_s)
             case events.TranscriptionCompleted():
@@ -276,11 +274,21 @@ class Conversation:
                 actions.append(Send(ItemTruncate(item_id=heard.item_id, content_index=0, audio_end_ms=heard.heard_ms)))
             else:
                 actions.append(Send(ItemDelete(item_id=heard.item_id)))
-        if cut and self._ending is not None:
-            _, call_id, _ = self._ending
-            self._ending = None
-            actions.append(Send(tool_output(call_id, "The caller interrupted the goodbye; the call goes on.")))
+        if cut and self._goodbye is not None:
+            goodbye, self._goodbye = self._goodbye, None
+            actions.append(Send(tool_output(goodbye.call_id, "The caller interrupted the goodbye; the call goes on.")))
         return actions
+
+    def _after_silence(self) -> list[Action]:
+        if self._closing or self._goodbye is not None:
+            return []
+        match self._silences.timed_out():
+            case AfterSilence.ASK:
+                return []
+            case AfterSilence.WRAP_UP:
+                return self.wrap_up("The caller no longer answers.")
+            case AfterSilence.HANG_UP:
+                return [HangUp("no_input")]
 
     def _committed(self, event: events.Committed, now_s: float) -> list[Action]:
         self._commit_unconfirmed = False
@@ -356,7 +364,7 @@ class Conversation:
         arguments = parse_arguments(item.arguments)
         called = ToolCalled(item.name or "", arguments)
         if item.name == END_CALL:
-            self._ending = (str(arguments.get("reason", "completed")), item.call_id or "", now_s)
+            self._goodbye = Goodbye(str(arguments.get("reason", "completed")), item.call_id or "", now_s)
             return [called]
         known = item.name == REQUEST_HUMAN
         output = "Noted: a person will call back." if known else f"There is no tool named {item.name!r}."
@@ -384,16 +392,10 @@ class Conversation:
         return actions
 
     def _maybe_hang_up(self, now_s: float) -> list[Action]:
-        if self._ending is None:
+        if self._goodbye is None:
             return []
-        reason, _, since_s = self._ending
-        busy = not self._playout.idle or self._responses.speaking or self._speech.open_ms(self._uplink.sent_ms)
-        if busy:
-            self._quiet_since_s = None
-        elif self._quiet_since_s is None:
-            self._quiet_since_s = now_s
-        quiet_s = now_s - self._quiet_since_s if self._quiet_since_s is not None else 0.0
-        if quiet_s < HANG_UP_GRACE_S and now_s - since_s < ENDING_LIMIT_S:
+        busy = not self._playout.idle or self._responses.speaking or self._speech.open_ms(self._uplink.sent_ms) > 0
+        if not self._goodbye.is_over(now_s, busy=busy):
             return []
-        self._ending = None
-        return [HangUp(reason)]
+        goodbye, self._goodbye = self._goodbye, None
+        return [HangUp(goodbye.reason)]

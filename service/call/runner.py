@@ -433,7 +433,7 @@ class CallRunner:
         if over_s >= 0 and not self._wrapped_up:
             self._wrapped_up = True
             self._log.info("call_at_its_limit")
-            self._do(self._conversation.wrap_up())
+            self._do(self._conversation.wrap_up("The time limit of this call is reached."))
         if over_s >= WRAP_UP_S and self._ending is None:
             self.hang_up(ending.TOO_LONG)
 

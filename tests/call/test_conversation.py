@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from service.call.actions import Action, Answered, BargeIn, Failure, HangUp, Send, ToolCalled, TurnTranscribed
-from service.call.conversation import ENDING_LIMIT_S, HANG_UP_GRACE_S, Conversation
+from service.call.conversation import Conversation
+from service.call.goodbye import ENDING_LIMIT_S, HANG_UP_GRACE_S, SILENCES_ASKED
 from service.media.playout import Playout
 from service.media.ring import AudioHandover, UplinkFrame
 from service.media.uplink import Uplink
@@ -432,6 +433,39 @@ def test_an_incomplete_response_is_heard_as_far_as_it_goes(call: Call) -> None:
 
 
 def test_at_its_limit_the_call_is_wrapped_up(call: Call) -> None:
-    call.do(call.conversation.wrap_up())
+    call.do(call.conversation.wrap_up("The time limit of this call is reached."))
     assert call.sent(ItemCreate)[0].item["role"] == "system"
     assert len(call.sent(ResponseCreate)) == 1
+
+
+def silent(call: Call, times: int) -> None:
+    for number in range(times):
+        item = f"silence{number}"
+        call.server(events.TimeoutTriggered(audio_start_ms=0, audio_end_ms=100, item_id=item))
+        call.agent_says(f"ask{number}", 200)
+        call.wait(1000)
+
+
+def test_a_caller_who_no_longer_answers_is_asked_then_told_goodbye_then_hung_up_on(call: Call) -> None:
+    silent(call, SILENCES_ASKED)
+    assert call.sent(ItemCreate) == []
+    silent(call, 1)
+    assert "no longer answers" in call.sent(ItemCreate)[0].item["content"][0]["text"]
+    assert call.of(HangUp) == []
+    silent(call, 1)
+    assert call.of(HangUp) == [HangUp("no_input")]
+
+
+@pytest.mark.parametrize("sign", ["speech", "key"])
+def test_a_sign_of_the_caller_begins_the_count_anew(call: Call, sign: str) -> None:
+    for _ in range(3):
+        silent(call, SILENCES_ASKED)
+        if sign == "speech":
+            call.server(events.SpeechStarted(audio_start_ms=0, item_id="turn"))
+            call.server(events.SpeechStopped(audio_end_ms=100, item_id="turn"))
+        else:
+            call.conversation.key_pressed("5", call.now_s)
+            call.conversation.key_pressed("#", call.now_s)
+            call.wait(100)
+    assert not any(item.item["role"] == "system" for item in call.sent(ItemCreate))
+    assert call.of(HangUp) == []
