@@ -60,6 +60,8 @@ class Caller:
         self.rtp = RtpSocket(ssrc=4711 + number)
         self.sip = SipCall(sip_port, self.rtp.port)
         self.setup_s, self.rtp.far_end = self.sip.dial()
+        self.confirmed_ns = time.monotonic_ns()
+        """When the ACK had been sent."""
 
     def hang_up(self) -> None:
         """End the call."""

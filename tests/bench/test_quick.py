@@ -83,7 +83,8 @@ def test_a_short_run_gives_every_figure(tmp_path: Path) -> None:
     assert 15 < figures["One call", "gap between outgoing packets p50"] < 25
     assert figures["One call", "frames sent"] > 50
     assert 20 < figures["Idle worker", "RSS"] < 1000
-    assert 0 < figures["Setting a call up", "p50"] < 10_000
+    assert 0 < figures["Setting a call up", "INVITE → 200 p50"] < 10_000
+    assert 0 < figures["Setting a call up", "ACK → greeting max"] < 10_000
     assert 0 < figures["Interruption", "interruption → silence p50"] < 1000
     assert figures["Interruption", "interruptions without truncation"] == 0
     assert 0 < figures["Resampler", "a frame up"] < 10_000
