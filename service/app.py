@@ -218,6 +218,7 @@ class Worker:
             worker_id=self._worker_id,
             retry_after_s=config.sip.retry_after_s,
             max_call_s=config.agent.max_call_s,
+            echo_tail_ms=config.sip.echo_tail_ms,
             prices=self._prices,
             outbox=outbox,
             metrics=self._metrics,

@@ -25,6 +25,7 @@ from service.call.state import Event, State, after
 from service.call.tools import END_CALL, REQUEST_HUMAN, call_back_of, claim_of
 from service.clock import Clock
 from service.config import Realtime, Transcription
+from service.media.echo import EchoControl
 from service.media.playout import Playout
 from service.media.uplink import Uplink
 from service.outbox.outbox import Outbox
@@ -61,6 +62,7 @@ class CallServices:
     worker_id: str
     retry_after_s: int
     max_call_s: float
+    echo_tail_ms: int
     prices: PriceTable
     outbox: Outbox
     metrics: Metrics
@@ -79,6 +81,7 @@ class CallRunner:
         self._log = structlog.get_logger().bind(call_id=call_id)
         self._meter = Meter(services.prices, realtime.model, transcription.asr_model or None)
         self._playout = Playout(leg.audio)
+        self._echo = EchoControl(services.echo_tail_ms) if services.echo_tail_ms else None
         self._conversation = Conversation(
             uplink=Uplink(),
             playout=self._playout,
@@ -418,7 +421,8 @@ class CallRunner:
             return
         for frame in frames if not self._held else ():
             # Without a session the audio is kept for the next one.
-            self._do([Send(self._conversation.caller_audio(frame))])
+            cleaned = frame if self._echo is None else self._echo.clean(frame)
+            self._do([Send(self._conversation.caller_audio(cleaned))])
         now_s = self._services.clock.monotonic()
         if self._resuming_since_s is not None:
             self._conversation.bridge(now_s - self._resuming_since_s)

@@ -36,6 +36,8 @@ class UplinkFrame:
 
     pcm: bytes
     arrived_s: float
+    played: bytes = SILENCE
+    """What the caller was sent in the same tick (320 bytes)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class AudioHandover:
         self._played: deque[PlayedFrame] = deque(maxlen=500)
         self._taking = Lock()
         self._last_sample = 0
+        self._taken = SILENCE
         self.uplink_dropped = 0
         """Frames from the caller that the loop came too late for."""
         self.silent_frames = 0
@@ -76,14 +79,18 @@ class AudioHandover:
     # -- the clock thread ------------------------------------------------------------------------------------------
 
     def put_uplink(self, pcm: bytes, arrived_s: float) -> None:
-        """Hand one frame from the caller to the loop, dropping the oldest where the loop is a second late."""
+        """Hand one frame from the caller to the loop, dropping the oldest where the loop is a second late.
+
+        PJSIP's bridge asks for what is to be played before it gives what was heard in the same tick.
+        """
         if len(self._uplink) >= UPLINK_FRAMES:
             try:
                 self._uplink.popleft()
                 self.uplink_dropped += 1
             except IndexError:
                 pass
-        self._uplink.append(UplinkFrame(pcm, arrived_s))
+        self._uplink.append(UplinkFrame(pcm, arrived_s, self._taken))
+        self._taken = SILENCE
 
     def take_downlink(self, now_s: float) -> bytes:
         """The next 320 bytes to play; where the loop has put nothing, silence, into which the last frame is faded."""
@@ -92,10 +99,12 @@ class AudioHandover:
                 frame = self._downlink.popleft()
                 self._played.append(PlayedFrame(frame, now_s))
                 self._last_sample = int.from_bytes(frame.pcm[-2:], "little", signed=True)
+                self._taken = frame.pcm
                 return frame.pcm
         self.silent_frames += 1
         last_sample, self._last_sample = self._last_sample, 0
-        return _run_down(last_sample) if last_sample else SILENCE
+        self._taken = _run_down(last_sample) if last_sample else SILENCE
+        return self._taken
 
     # -- the loop --------------------------------------------------------------------------------------------------
 

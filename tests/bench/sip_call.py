@@ -29,7 +29,7 @@ class SipCall:
         self._socket.bind((HOST, 0))
         self._socket.setblocking(False)
         self._port = int(self._socket.getsockname()[1])
-        self._call_id = uuid.uuid4().hex
+        self.call_id = uuid.uuid4().hex
         self._to_tag = ""
         self._target = f"sip:claims@{HOST}:{sip_port}"
         self._cseq = 1
@@ -97,8 +97,8 @@ class SipCall:
         return (
             f"{method} {self._target} SIP/2.0\r\n"
             f"Via: SIP/2.0/UDP {HOST}:{self._port};rport;branch=z9hG4bK{uuid.uuid4().hex}\r\n"
-            f"Max-Forwards: 70\r\nFrom: <sip:bench@{HOST}>;tag={self._call_id[:8]}\r\n"
-            f"To: <sip:claims@{HOST}>{tag}\r\nCall-ID: {self._call_id}\r\nCSeq: {self._cseq} {method}\r\n"
+            f"Max-Forwards: 70\r\nFrom: <sip:bench@{HOST}>;tag={self.call_id[:8]}\r\n"
+            f"To: <sip:claims@{HOST}>{tag}\r\nCall-ID: {self.call_id}\r\nCSeq: {self._cseq} {method}\r\n"
             f"Contact: <sip:bench@{HOST}:{self._port}>\r\n{content}Content-Length: {len(body)}\r\n\r\n{body}"
         )
 

@@ -148,6 +148,7 @@ class World:
             worker_id="w",
             retry_after_s=7,
             max_call_s=3600.0,
+            echo_tail_ms=400,
             prices=PriceTable.load(),
             outbox=outbox,
             metrics=self.metrics,

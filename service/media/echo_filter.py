@@ -1,0 +1,159 @@
+"""Which part of the caller's signal is the agent's own voice: an adaptive filter that knows how sure it is.
+
+A partitioned-block frequency-domain Kalman filter (Enzner and Vary, *Frequency-domain adaptive Kalman filter for
+acoustic echo control in hands-free telephones*, Signal Processing 86, 2006; partitioned: Kuech, Mabande and Enzner,
+*State-space architecture of the partitioned-block-based acoustic echo controller*, ICASSP 2014), blocks of 20 ms,
+overlap-save. The state is the echo path; its uncertainty, which falls only in bands that the agent's voice has excited,
+gives both the step of the adaptation and the power that the echo may still have in what is left.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.media.ring import FRAME_MS, LINE_FRAME_SAMPLES
+
+Samples = NDArray[np.float32]
+Spectrum = NDArray[np.complex64]
+Power = NDArray[np.float32]
+
+BLOCK = LINE_FRAME_SAMPLES
+BINS = BLOCK + 1
+PRIOR_DB = -4.0
+"""Gain that an unknown echo path is thought to have: louder than the loudest telephone should send back."""
+DRIFT = 0.04
+"""Share of the path's power by which it may change in a frame: people move, and clocks differ (100 ppm were tried)."""
+SMOOTHING = 0.7
+"""Of the power that the caller is thought to have, from frame to frame."""
+LEAST_POWER = 1e3
+"""Keeps the step finite in digital silence: that of noise of 2.5 units."""
+MEMORY = 0.95
+"""Of the energies by which a filter is found to be astray: they reach back 0.4 s."""
+ASTRAY = 1.1
+ASTRAY_SHARE = 0.5
+"""A filter is astray when it adds energy by taking out an echo of this share and more of what was heard: the echo has
+moved, as when a jitter buffer on the way slips. With a caller who speaks the share is smaller."""
+LEAST_ENERGY = 1e5
+"""Of 0.4 s at -75 dBFS: below it nothing is decided."""
+CONSTRAINED = 2
+"""Partitions a frame that are cut back to one block in time; all in turn (Soo and Pang 1990)."""
+
+
+class Split(NamedTuple):
+    """A frame taken apart. Powers are of each of the `BINS` bins of the frame with as many zeros before it."""
+
+    rest: Samples
+    """The frame without the echo, (160,)."""
+    rest_power: Power
+    echo_power: Power
+    """Of the echo that was taken out."""
+    doubt_power: Power
+    """That the echo in `rest` is expected to have."""
+
+
+class EchoFilter:
+    """One echo path of up to `tail_ms`. Frames are 160 samples at 8 kHz on the scale of PCM16."""
+
+    def __init__(self, tail_ms: int) -> None:
+        self._partitions = parts = -(-tail_ms // FRAME_MS)
+        self._path: Spectrum = np.zeros((parts, BINS), np.complex64)
+        self._uncertainty: Power = np.empty((parts, BINS), np.float32)
+        self._caller_power: Power = np.zeros(BINS, np.float32)
+        # Newest first, in a window that slides down through twice the room, so that nothing moves but once a round.
+        self._played: Spectrum = np.zeros((2 * parts, BINS), np.complex64)
+        self._played_power: Power = np.zeros((2 * parts, BINS), np.float32)
+        self._first = parts
+        self._next_constrained = 0
+        # Two rows: what was played (this frame and the one before), and the caller's frame behind zeros.
+        self._blocks: Samples = np.zeros((2, 2 * BLOCK), np.float32)
+        self._echo_block: Samples = np.zeros(2 * BLOCK, np.float32)
+        self._powers: Power = np.empty((parts, BINS), np.float32)
+        self._steps: Spectrum = np.empty((parts, BINS), np.complex64)
+        self._start_over()
+
+    def forget_played(self) -> None:
+        """What was played is further back than the tail; the echo path stays known."""
+        self._played[:] = 0
+        self._played_power[:] = 0
+        self._blocks[:] = 0
+
+    def split(self, heard: Samples, played: Samples) -> Split:
+        """Take apart a frame that was heard while `played` went out, (160,) each, and learn from it."""
+        spectrum, (history, history_power) = self._transformed(heard, played)
+        echo = np.fft.irfft(np.einsum("pk,pk->k", history, self._path))[BLOCK:]
+        if self._is_astray(heard, echo):
+            self._start_over()
+            echo = np.zeros(BLOCK, np.float32)
+        self._echo_block[BLOCK:] = echo
+        echo_spectrum = np.fft.rfft(self._echo_block)
+        rest_spectrum = spectrum - echo_spectrum
+        rest_power = _power(rest_spectrum)
+        expected = np.multiply(history_power, self._uncertainty, out=self._powers)
+        expected_power = expected.sum(axis=0)
+        self._caller_power += (1 - SMOOTHING) * (rest_power - self._caller_power)
+        total = expected_power + 2 * self._caller_power + np.float32(LEAST_POWER)
+        self._adapt(history, expected, rest_spectrum, total)
+        # Half of the window is the frame, so that half of the power is its.
+        return Split(heard - echo, rest_power, _power(echo_spectrum), expected_power / 2)
+
+    def _is_astray(self, heard: Samples, echo: Samples) -> bool:
+        rest = heard - echo
+        self._heard_energy = MEMORY * self._heard_energy + float(np.dot(heard, heard))
+        self._rest_energy = MEMORY * self._rest_energy + float(np.dot(rest, rest))
+        self._echo_energy = MEMORY * self._echo_energy + float(np.dot(echo, echo))
+        least = ASTRAY_SHARE * self._heard_energy
+        return self._rest_energy > ASTRAY * self._heard_energy and self._echo_energy > max(least, LEAST_ENERGY)
+
+    def _start_over(self) -> None:
+        self._path[:] = 0
+        self._uncertainty[:] = 10 ** (PRIOR_DB / 10) / self._partitions
+        self._heard_energy = self._rest_energy = self._echo_energy = 0.0
+
+    def _transformed(self, heard: Samples, played: Samples) -> tuple[Spectrum, tuple[Spectrum, Power]]:
+        blocks = self._blocks
+        blocks[0, :BLOCK] = blocks[0, BLOCK:]
+        blocks[0, BLOCK:] = played
+        blocks[1, BLOCK:] = heard
+        both = np.fft.rfft(blocks)
+        if self._first == 0:
+            kept = self._partitions - 1
+            self._played[-kept:] = self._played[:kept]
+            self._played_power[-kept:] = self._played_power[:kept]
+            self._first = self._partitions + 1
+        self._first -= 1
+        self._played[self._first] = both[0]
+        self._played_power[self._first] = _power(both[0])
+        window = slice(self._first, self._first + self._partitions)
+        return both[1], (self._played[window], self._played_power[window])
+
+    def _adapt(self, history: Spectrum, expected: Power, rest_spectrum: Spectrum, total: Power) -> None:
+        steps = np.multiply(self._uncertainty, np.conj(rest_spectrum) / total, out=self._steps)
+        steps *= history
+        path = self._path
+        path += np.conj(steps, out=steps)
+        self._constrain()
+        # uncertainty · (1 - gain / 2) + drift
+        expected /= total
+        expected *= np.float32(-0.5)
+        expected += np.float32(1)
+        self._uncertainty *= expected
+        drift = np.square(path.real, out=self._powers)
+        drift += np.square(path.imag)
+        drift *= np.float32(DRIFT)
+        self._uncertainty += drift
+
+    def _constrain(self) -> None:
+        """Circular to linear convolution: a partition's path is one block long."""
+        stride = self._partitions // CONSTRAINED + 1
+        rows = [(self._next_constrained + turn * stride) % self._partitions for turn in range(CONSTRAINED)]
+        self._next_constrained = (self._next_constrained + 1) % self._partitions
+        response = np.fft.irfft(self._path[rows])
+        response[:, BLOCK:] = 0
+        self._path[rows] = np.fft.rfft(response)
+
+
+def _power(spectrum: Spectrum) -> Power:
+    return spectrum.real**2 + spectrum.imag**2
