@@ -21,7 +21,7 @@ from service.call.leg import Confirmed, Digit, Ended, Leg, LegEvent, MediaActive
 from service.call.record import CallRecord
 from service.call.recording import CallRecording
 from service.call.registry import Registry
-from service.call.sessions import FATAL, OpenSession, Session, Sessions, Target
+from service.call.sessions import EXPIRED, FATAL, OpenSession, Session, Sessions, Target
 from service.call.state import Event, State, after
 from service.call.tools import END_CALL, REQUEST_HUMAN, call_back_of, claim_of
 from service.clock import Clock
@@ -502,7 +502,7 @@ class CallRunner:
                 case Failure(code=code, message=message):
                     self._services.metrics.realtime_error(code)
                     self._log.warning("realtime_error", code=code, message=message)
-                    if code in FATAL:
+                    if code in FATAL or code == EXPIRED:
                         self._session_lost(SessionError(code, message))
                 case ToolCalled(name=name, arguments=arguments):
                     self._log.info("tool_called", tool=name)
