@@ -1,7 +1,7 @@
 # Every target does its own set-up; see deploy/scripts/setup.sh.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo run test bench check format lock clean setup-local setup-dev setup-debian
+.PHONY: help demo run test bench soak check format lock clean setup-local setup-dev setup-debian
 
 PYTEST_ARGS ?=
 
@@ -20,6 +20,9 @@ test: check setup-debian ## linters, types and every test
 bench: setup-dev setup-debian ## calls, latency and load, measured on this machine
 	@.venv/bin/python -m tests.bench
 
+soak: setup-dev setup-debian ## long runs: ten minutes of calls, websockets that die, a call longer than its session
+	@.venv/bin/python -m tests.soak
+
 check: setup-dev ## linters, formatting and types only
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
@@ -33,7 +36,7 @@ lock: setup-dev ## regenerate requirements/*.txt from pyproject.toml (UPGRADE=1:
 	@deploy/scripts/lock.sh $(if $(UPGRADE),--upgrade)
 
 clean: ## remove what the other targets made, calls' data excepted
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info demo-out bench-out
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info demo-out bench-out soak-out
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 setup-local:

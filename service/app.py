@@ -28,8 +28,9 @@ from service.outbox.outbox import CALL_LEASE_S, Outbox
 from service.outbox.sender import Sender
 from service.outbox.signature import parse_secrets
 from service.outbox.store import OutboxError
-from service.prompts import load_instructions
+from service.prompts import announcing_recording, load_instructions
 from service.realtime.payload import session_payload
+from service.recording.recorder import check_directory
 from service.telemetry.metrics import Metrics
 from sip.admission import Refusal
 from sip.endpoint import Endpoint
@@ -57,6 +58,8 @@ class Worker:
     def __init__(self, config: Config) -> None:
         check_serve(config)
         check_exposure(config.http)
+        if config.recording.directory is not None:
+            check_directory(config.recording.directory)
         self._config = config
         self._log = structlog.get_logger()
         self._clock = Clock()
@@ -224,6 +227,7 @@ class Worker:
             metrics=self._metrics,
             registry=self._registry,
             clock=self._clock,
+            recordings=config.recording.directory,
         )
 
 
@@ -240,11 +244,12 @@ def session_target(config: Config, instructions: str) -> Target:
 
 
 def agent_instructions(config: Config) -> str:
-    """What the agent is told, with its name and company filled in."""
+    """What the agent is told, with its name and company filled in, and that the call is recorded where it is."""
     text = load_instructions(
         "service.call", "instructions.txt", config.agent.instructions_file, "agent.instructions_file"
     )
-    return text.replace("{name}", config.agent.name).replace("{company}", config.agent.company)
+    text = text.replace("{name}", config.agent.name).replace("{company}", config.agent.company)
+    return announcing_recording(text) if config.recording.directory is not None else text
 
 
 def transcription_instructions(config: Config) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -20,6 +21,8 @@ from service.outbox.outbox import Outbox
 from service.outbox.sender import Sender
 from service.outbox.signature import parse_secrets
 from service.realtime.client import Received, SessionError, open_session
+from service.recording.recorder import check_directory
+from service.recording.wav import BYTES_PER_S
 
 TEST_TYPE = "claimline.check"
 """Type of the signed test event: a receiver that does not know it answers 2xx and ignores it."""
@@ -42,6 +45,7 @@ async def run(config: Config) -> int:
         ("prices", _prices),
         ("sip", _sip),
         ("realtime", _realtime),
+        ("recording", _recording),
         ("outbox", _outbox),
         ("webhook", _webhook),
     ]
@@ -104,6 +108,15 @@ async def _realtime(config: Config) -> str:
     await session.close()
     model = seen[-1].as_dict().get("session", {}).get("model")
     return f"{config.realtime_url} opened a session of {model} in {took_ms:.0f} ms"
+
+
+async def _recording(config: Config) -> str:
+    directory = config.recording.directory
+    if directory is None:
+        return "recording.directory is not set: calls are not recorded"
+    check_directory(directory)
+    hours = shutil.disk_usage(directory).free / BYTES_PER_S / 3600
+    return f"{directory} has room for {hours:,.0f} hours of calls"
 
 
 async def _outbox(config: Config) -> str:

@@ -260,6 +260,13 @@ class Webhook(_Section):
         return value
 
 
+class Recording(_Section):
+    """A stereo WAV of each call, left the caller, right the agent."""
+
+    directory: Path | None = None
+    """Without it, calls are not recorded; with it, the greeting says that they are."""
+
+
 class Outbox(_Section):
     """Where messages wait."""
 
@@ -315,6 +322,7 @@ class Config(BaseSettings):
     agent: Agent = Agent()
     transcription: Transcription = Transcription()
     webhook: Webhook = Webhook()
+    recording: Recording = Recording()
     outbox: Outbox = Outbox()
     http: Http = Http()
     engine: Engine = Engine()

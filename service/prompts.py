@@ -7,6 +7,9 @@ from pathlib import Path
 
 from service.errors import ConfigError
 
+RECORDED = "This call is recorded."
+"""The sentence that says so to the agent. The embedded engine looks for it in the session's instructions."""
+
 
 def load_instructions(package: str, name: str, override: Path | None, setting: str) -> str:
     """The text of a prompt: the override's if one is configured, else the packaged file's.
@@ -22,3 +25,8 @@ def load_instructions(package: str, name: str, override: Path | None, setting: s
     if not text.strip():
         raise ConfigError(f"{setting}: {override} is empty")
     return text
+
+
+def announcing_recording(instructions: str) -> str:
+    """The agent's prompt for calls that are recorded, whoever wrote it."""
+    return f"{instructions.rstrip()}\n\n{RECORDED} Say so in your greeting, before you ask anything.\n"

@@ -276,6 +276,8 @@ class RtpPeer:
 
     payload_type: int = 0
     packets: list[Packet] = field(default_factory=list)
+    sent_s: list[float] = field(default_factory=list)
+    """When each packet of `play` left, on the monotonic clock."""
 
     def __post_init__(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -351,6 +353,7 @@ class RtpPeer:
         for number, start in enumerate(range(0, len(payload), size)):
             if self._closing.wait(max(0.0, begin_s + number * ptime_ms / 1000 - time.monotonic())) or not self._far_end:
                 return
+            self.sent_s.append(time.monotonic())
             self._packet(self.payload_type, number & 0xFFFF, start, payload[start : start + size])
 
     def _event(self, event: int, duration: int, *, last: bool, first: bool, payload_type: int, timestamp: int) -> None:

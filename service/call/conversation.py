@@ -57,6 +57,8 @@ class Conversation:
         self._responses = Responses()
         self.lines = Lines()
         self._agent_items: dict[str, None] = {}
+        self._told_ids: set[str] = set()
+        """Items that this session knows as text only."""
         self._answer_due_since_s: float | None = None
         self._goodbye: Goodbye | None = None
         self._silences = Silences()
@@ -89,7 +91,7 @@ class Conversation:
         """The agent is asked to end the call. `why` is a sentence for it."""
         text = f"{why} Say so, say goodbye, and call end_call."
         note = ItemCreate(item={"type": "message", "role": "system", "content": [{"type": "input_text", "text": text}]})
-        return [Send(note), *(Send(event) for event in self._responses.request())]
+        return [Send(note), *self._unasked()]
 
     def tick(self, now_s: float, *, held: bool = False) -> list[Action]:
         """Once per 20 ms: playout (not while the call is on hold), time-outs, what is ready to leave."""
@@ -131,25 +133,34 @@ class Conversation:
         # What was on its way when the session broke, and what the caller says until the next, is sent again as well.
         self._resend_from_ms = max(0, self._uplink.sent_ms - RESEND_MS) if speech_from_ms is None else speech_from_ms
         self._bridges = 0
+        for item_id in self.lines.item_ids():
+            heard = self._playout.heard(item_id)
+            if heard is None or not heard.complete:
+                self.lines.agent_broken_off(item_id, heard.received_ms if heard is not None else 0)
         self._playout.finish_all()
+        if self._goodbye is not None:
+            self._goodbye.call_id = ""
 
     def resume(self, now_s: float) -> list[Action]:
         """A new session is open: tell it the conversation, then the audio that no item held, then go on."""
         pending = self._sidecar.session_lost(now_s)
         actions: list[Action] = []
+        self._told_ids.clear()
         for item_id in self.lines.item_ids():
             line = self.lines.find(item_id)
             if item_id in pending:
                 actions.append(Send(audio_item(item_id, upsampled(pending[item_id]))))
             elif line is not None:
+                self._told_ids.add(item_id)
                 actions.append(Send(text_item(item_id, line.speaker, line.text)))
-        actions += [Send(AudioAppend(audio=pcm)) for pcm in self._uplink.restart(self._resend_from_ms)]
-        if self._speech_was_open:
-            self._speech.sent_again()
         # The ACK, and with it the greeting, may have come between the two sessions.
         owed = self._responses.lost() or self._answer_owed
         if owed and not self._speech_was_open and not self._closing and self._goodbye is None:
+            # Ahead of the audio: a turn in it ends this response, where a response behind it would meet the turn's own.
             actions += [Send(event) for event in self._responses.request()]
+        actions += [Send(AudioAppend(audio=pcm)) for pcm in self._uplink.restart(self._resend_from_ms)]
+        if self._speech_was_open:
+            self._speech.sent_again()
         return actions + self._ready(now_s)
 
     def bridge(self, waited_s: float) -> None:
@@ -269,14 +280,18 @@ class Conversation:
                 continue
             self.lines.agent_interrupted(heard)
             actions.append(BargeIn(heard.item_id, heard.heard_ms))
-            if heard.heard_ms:
+            if heard.item_id in self._told_ids:
+                actions += self._told_again(heard.item_id)
+            elif heard.heard_ms:
                 # Whole milliseconds, never beyond what was received: the server refuses more than there is.
                 actions.append(Send(ItemTruncate(item_id=heard.item_id, content_index=0, audio_end_ms=heard.heard_ms)))
             else:
                 actions.append(Send(ItemDelete(item_id=heard.item_id)))
         if cut and self._goodbye is not None:
             goodbye, self._goodbye = self._goodbye, None
-            actions.append(Send(tool_output(goodbye.call_id, "The caller interrupted the goodbye; the call goes on.")))
+            if goodbye.call_id:
+                told = "The caller interrupted the goodbye; the call goes on."
+                actions.append(Send(tool_output(goodbye.call_id, told)))
         return actions
 
     def _after_silence(self) -> list[Action]:
@@ -289,6 +304,16 @@ class Conversation:
                 return self.wrap_up("The caller no longer answers.")
             case AfterSilence.HANG_UP:
                 return [HangUp("no_input")]
+
+    def _told_again(self, item_id: str) -> list[Action]:
+        """An item of an earlier session was cut short: text cannot be truncated, so what was heard takes its place.
+
+        It stands at the end, and so does the new one: whatever comes behind it was not heard, and goes as well.
+        """
+        self._told_ids.discard(item_id)
+        line = self.lines.find(item_id)
+        deleted = Send(ItemDelete(item_id=item_id))
+        return [deleted] if line is None else [deleted, Send(text_item(None, line.speaker, line.text))]
 
     def _committed(self, event: events.Committed, now_s: float) -> list[Action]:
         self._commit_unconfirmed = False
@@ -347,10 +372,13 @@ class Conversation:
         item_id, digits = told
         text = f"[keys pressed: {' '.join(digits)}]"
         self.lines.caller_said(item_id, text, now_s)
-        # While the caller speaks, the answer to that turn will take the keys up.
-        asks = not self._speech.open_ms(self._uplink.sent_ms)
-        answer = [Send(event) for event in self._responses.request()] if asks else []
-        return [Send(text_item(item_id, "caller", text)), *answer]
+        return [Send(text_item(item_id, "caller", text)), *self._unasked()]
+
+    def _unasked(self) -> list[Action]:
+        """Ask for a response, unless the server will answer the caller's turn by itself, and take this up with it."""
+        if self._speech.open_ms(self._uplink.sent_ms) or self._answer_owed:
+            return []
+        return [Send(event) for event in self._responses.request()]
 
     def _again_after(self, response: events.Response, now_s: float) -> None:
         """A response that failed, by a rate limit for instance, is asked for again a little later."""

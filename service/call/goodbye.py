@@ -19,7 +19,7 @@ class Goodbye:
 
     reason: str
     call_id: str
-    """Of the tool call."""
+    """Of the tool call; empty where no session knows it any more."""
     since_s: float
     _quiet_since_s: float | None = None
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate, islice
 from typing import Any, Literal
 
 from service.media.playout import Heard
 from service.transcript.order import ItemOrder
+
+MS_PER_CHARACTER = 60
+"""Of English speech, spaces included: about 170 words a minute."""
 
 
 @dataclass(slots=True)
@@ -48,6 +52,20 @@ class Lines:
         share = heard.heard_ms / heard.received_ms if heard.received_ms else 0.0
         line.text = " ".join(words[: int(len(words) * share)])
         line.interrupted = True
+
+    def agent_broken_off(self, item_id: str, received_ms: int) -> None:
+        """No more audio will come of an agent item: keep as many words as there is room for in what came.
+
+        Servers send the words ahead of their audio, and nobody knows how long all of them would have been.
+        """
+        line = self._lines.get(item_id)
+        if line is None or line.speaker == "caller" or line.interrupted:
+            return
+        words = line.text.split()
+        ends = islice(accumulate((len(word) + 1 for word in words), initial=-1), 1, None)
+        line.text = " ".join(
+            word for word, end in zip(words, ends, strict=True) if end * MS_PER_CHARACTER <= received_ms
+        )
 
     def caller_said(self, item_id: str, text: str, at_s: float) -> None:
         """A caller turn's transcript."""

@@ -43,6 +43,8 @@ class CallRecord:
     barge_ins: int = 0
     underruns: int = 0
     uplink_dropped: int = 0
+    recording: str | None = None
+    recording_complete: bool | None = None
     answer_latencies_s: list[float] = field(default_factory=list)
     stats: StreamStats | None = None
 
@@ -99,6 +101,8 @@ class CallRecord:
             "claim": self.claim,
             "human_requested": self.human_requested,
             "call_back_number": self.call_back_number,
+            "recording": self.recording,
+            "recording_complete": self.recording_complete,
             **self.ledger.as_json(),
             "quality": self._quality(),
         }
@@ -129,6 +133,8 @@ class CallRecord:
             "claim": self.claim,
             "human_requested": self.human_requested,
             "call_back_number": self.call_back_number,
+            "recording": self.recording,
+            "recording_complete": self.recording_complete,
             **self.ledger.as_json(),
             "quality": self._quality(),
         }

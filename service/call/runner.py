@@ -19,8 +19,9 @@ from service.call.ending import Ending
 from service.call.journal import Journal
 from service.call.leg import Confirmed, Digit, Ended, Leg, LegEvent, MediaActive, MediaHeld, MediaLost
 from service.call.record import CallRecord
+from service.call.recording import CallRecording
 from service.call.registry import Registry
-from service.call.sessions import FATAL, OpenSession, Session, Sessions, Target
+from service.call.sessions import EXPIRED, FATAL, OpenSession, Session, Sessions, Target
 from service.call.state import Event, State, after
 from service.call.tools import END_CALL, REQUEST_HUMAN, call_back_of, claim_of
 from service.clock import Clock
@@ -69,6 +70,8 @@ class CallServices:
     registry: Registry
     clock: Clock
     open_session: OpenSession = open_session
+    recordings: Path | None = None
+    """Directory; None: calls are not recorded."""
 
 
 class CallRunner:
@@ -97,6 +100,7 @@ class CallRunner:
         )
         self.record = CallRecord(call_id, leg.invite, clock, realtime.model, self._meter.ledger, clock.monotonic())
         self.record.lines = self._conversation.lines
+        self._recording = CallRecording(services.recordings, self.record, leg.audio)
         self._journal = Journal(services.outbox, call_id, services.worker_id)
         self._state = State.OPENING
         self._changed = asyncio.Event()
@@ -131,6 +135,7 @@ class CallRunner:
                 except Exception as broken:  # noqa: BLE001 -- one broken call must not take the worker with it
                     self._broke(broken)
                 finally:
+                    await self._recording.finish()
                     self._finish()
         finally:
             self._services.registry.leave(self.record)
@@ -411,6 +416,7 @@ class CallRunner:
         """The caller is connected: from here on the receiver is told."""
         if self.record.answered_s is None:
             self.record.answered_s = self._services.clock.monotonic()
+            self._recording.begin(self.record.answered_s)
             self._journal.put("call.started", self.record.started_data(), self._services.clock.wall())
             self._services.metrics.call_answered(self.record)
             self._log.info("call_answered", codec=self.record.codec)
@@ -500,7 +506,7 @@ class CallRunner:
                 case Failure(code=code, message=message):
                     self._services.metrics.realtime_error(code)
                     self._log.warning("realtime_error", code=code, message=message)
-                    if code in FATAL:
+                    if code in FATAL or code == EXPIRED:
                         self._session_lost(SessionError(code, message))
                 case ToolCalled(name=name, arguments=arguments):
                     self._log.info("tool_called", tool=name)

@@ -28,6 +28,9 @@ FATAL = frozenset(
 )
 """Codes after which no session will be had however often one asks."""
 
+EXPIRED = "session_expired"
+"""The session is at its end, though its connection may stay open."""
+
 
 class Session(Protocol):
     """What a call needs of `service.realtime.client.RealtimeClient`."""

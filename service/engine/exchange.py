@@ -9,6 +9,7 @@ from typing import Literal
 from service.engine.conversation import FunctionCallOutput, Item, Message
 from service.engine.ports import Dialogue, Reply
 from service.engine.utterance import Utterance, sentences
+from service.prompts import RECORDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +80,13 @@ class Exchange:
         if self._last is not None and self._last.item_id == item_id:
             self._last.heard_ms, self._last.cut_off = heard_ms, True
 
-    def answer(self, to: Sequence[Stimulus], spoken: Sequence[str]) -> tuple[Reply, Utterance] | None:
+    def answer(
+        self, to: Sequence[Stimulus], spoken: Sequence[str], instructions: str
+    ) -> tuple[Reply, Utterance] | None:
         """The dialogue's reply and how it is to be said; None where there is nothing to reply to.
 
-        `spoken` are the words of the audio and text among `to`.
+        `spoken` are the words of the audio and text among `to`. Of the `instructions` the dialogue heeds one sentence,
+        `service.prompts.RECORDED`.
         """
         if self._last is not None and self._last.cut_off:
             self._dialogue.interrupted(self._last.heard_text())
@@ -94,6 +98,7 @@ class Exchange:
         elif any(stimulus.kind == "output" for stimulus in to):
             return None
         else:
-            reply = self._dialogue.silence() if greeted else self._dialogue.greet()
+            recorded = RECORDED in instructions
+            reply = self._dialogue.silence() if greeted else self._dialogue.greet(recorded=recorded)
         self._last = Utterance(sentences(reply.text))
         return reply, self._last

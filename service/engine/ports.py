@@ -67,8 +67,8 @@ class Reply(Protocol):
 class Dialogue(Protocol):
     """The brain of one session: deterministic, no I/O."""
 
-    def greet(self) -> Reply:
-        """The first words."""
+    def greet(self, *, recorded: bool) -> Reply:
+        """The first words; where the call is `recorded`, they say so."""
 
     def hear(self, transcript: str, /) -> Reply:
         """The caller's turn as recognised; empty where it was unintelligible."""

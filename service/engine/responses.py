@@ -207,7 +207,7 @@ class Responses:
 
     def _answer(self, job: _Job, now_s: float) -> None:
         spoken = [stimulus.text or self._words(stimulus.item_id) or "" for stimulus in job.answers]
-        answer = self._exchange.answer(job.answers, spoken)
+        answer = self._exchange.answer(job.answers, spoken, job.stream.settings.instructions)
         if answer is None:
             self._finish(job, "completed", None, now_s)
             return

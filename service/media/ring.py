@@ -11,7 +11,7 @@ import struct
 from collections import deque
 from dataclasses import dataclass
 from threading import Lock
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 FRAME_MS = 20
 LINE_RATE_HZ = 8000
@@ -61,6 +61,16 @@ class PlayedFrame:
     played_s: float
 
 
+class Tap(Protocol):
+    """Is told on the clock thread what the line carries, 320 bytes at a time; may keep a reference and nothing else."""
+
+    def played(self, pcm: bytes, at_s: float) -> None:
+        """Copied out to the caller, silence included."""
+
+    def received(self, pcm: bytes, at_s: float) -> None:
+        """Came from the caller."""
+
+
 class AudioHandover:
     """Two rings and what became of the frames in them."""
 
@@ -75,6 +85,8 @@ class AudioHandover:
         """Frames from the caller that the loop came too late for."""
         self.silent_frames = 0
         """Times the clock thread found nothing to play."""
+        self.tap: Tap | None = None
+        """Who listens in on the clock thread."""
 
     # -- the clock thread ------------------------------------------------------------------------------------------
 
@@ -91,9 +103,19 @@ class AudioHandover:
                 pass
         self._uplink.append(UplinkFrame(pcm, arrived_s, self._taken))
         self._taken = SILENCE
+        tap = self.tap
+        if tap is not None:
+            tap.received(pcm, arrived_s)
 
     def take_downlink(self, now_s: float) -> bytes:
         """The next 320 bytes to play; where the loop has put nothing, silence, into which the last frame is faded."""
+        pcm = self._next_downlink(now_s)
+        tap = self.tap
+        if tap is not None:
+            tap.played(pcm, now_s)
+        return pcm
+
+    def _next_downlink(self, now_s: float) -> bytes:
         with self._taking:
             if self._downlink:
                 frame = self._downlink.popleft()

@@ -8,10 +8,14 @@ from typing import Literal
 from service.realtime.commands import ItemCreate
 
 
-def text_item(item_id: str, speaker: Literal["agent", "caller"], text: str) -> ItemCreate:
-    """What one side said. The agent's audio cannot be given back to a session; its words can."""
+def text_item(item_id: str | None, speaker: Literal["agent", "caller"], text: str) -> ItemCreate:
+    """What one side said, under an id of the server's where `item_id` is None.
+
+    The agent's audio cannot be given back to a session; its words can.
+    """
     role, kind = ("assistant", "output_text") if speaker == "agent" else ("user", "input_text")
-    return ItemCreate(item={"id": item_id, "type": "message", "role": role, "content": [{"type": kind, "text": text}]})
+    name = {"id": item_id} if item_id is not None else {}
+    return ItemCreate(item={**name, "type": "message", "role": role, "content": [{"type": kind, "text": text}]})
 
 
 def audio_item(item_id: str, pcm24k: bytes) -> ItemCreate:

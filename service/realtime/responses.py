@@ -54,8 +54,12 @@ class Responses:
         return owed
 
     def drop(self) -> None:
-        """Ignore what still comes of the open response."""
+        """The caller interrupts: ignore what still comes of the open response, and ask for none behind it.
+
+        The server answers what the caller says now; a response asked for meanwhile would stand in its way.
+        """
         self._dropped_id = self._open_id
+        self._wanted = False
 
     def accepts(self, response_id: str) -> bool:
         """Whether output of this response is to be heard."""

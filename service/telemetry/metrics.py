@@ -76,6 +76,10 @@ class CallFigures(Protocol):
     def uplink_dropped(self) -> int:
         """Frames from the caller."""
 
+    @property
+    def recording_complete(self) -> bool | None:
+        """None where the call was not recorded."""
+
 
 class Metrics:
     """The metrics of one worker, and its registry."""
@@ -154,6 +158,12 @@ class Metrics:
         self._uplink_dropped = Counter(
             "claimline_uplink_frames_dropped_total", "20 ms frames from callers that were dropped.", registry=registry
         )
+        self._recordings = Counter(
+            "claimline_recordings_total",
+            "Calls that were recorded, by whether all of the call is in the file.",
+            ["complete"],
+            registry=registry,
+        )
         self._webhook_attempts = Counter(
             "claimline_webhook_attempts_total",
             "Tries to deliver a message, by outcome.",
@@ -210,6 +220,8 @@ class Metrics:
         self._calls.labels(result, self._reasons(reason)).inc()
         self._underruns.inc(call.underruns)
         self._uplink_dropped.inc(call.uplink_dropped)
+        if call.recording_complete is not None:
+            self._recordings.labels("true" if call.recording_complete else "false").inc()
         if call.answered_s is None:
             return
         self._call_duration.observe(call.duration_s)

@@ -51,6 +51,23 @@ async def listen(connection: ServerConnection) -> None:
             await say(connection, "session.updated", session=event["session"])
 
 
+async def echo(connection: ServerConnection) -> None:
+    """Opens well, then sends back at once what it hears, as one endless answer."""
+    await until_answered(connection)
+    response = {"id": "resp_0", "status": "in_progress", "conversation_id": "conv", "output": []}
+    await say(connection, "response.created", response=response)
+    where = {"response_id": "resp_0", "item_id": "item_0", "output_index": 0, "content_index": 0}
+    async for raw in connection:
+        event = json.loads(raw)
+        match event["type"]:
+            case "input_audio_buffer.append":
+                await say(connection, "response.output_audio.delta", delta=event["audio"], **where)
+            case "session.update":
+                await say(connection, "session.updated", session=event["session"])
+            case "response.cancel":
+                await say(connection, "response.done", response={**response, "status": "cancelled"})
+
+
 class FarEnd:
     """A websocket server on one port for its whole life, up and down, polite and not."""
 

@@ -382,6 +382,27 @@ def test_a_hash_key_ends_the_number_at_once(call: Call) -> None:
     assert len(call.sent(ItemCreate)) == 1
 
 
+def test_keys_behind_a_turn_are_taken_up_by_its_own_answer(call: Call) -> None:
+    call.caller_begins("u1")
+    call.wait(400)
+    call.caller_ends("u1")
+    for key in "42#":
+        call.conversation.key_pressed(key, call.now_s)
+    call.wait(20)
+    # The server begins that answer by itself: a second one would be refused.
+    assert [event.response for event in call.sent(ResponseCreate) if event.response is None] == []
+
+
+def test_an_answer_to_keys_is_not_asked_for_while_the_caller_interrupts(call: Call) -> None:
+    call.agent_says("a1", 2000, done=False)
+    for key in "42#":
+        call.conversation.key_pressed(key, call.now_s)
+    call.wait(100)
+    call.caller_begins("u1")
+    call.agent_done("a1", status="cancelled")
+    assert [event.response for event in call.sent(ResponseCreate) if event.response is None] == []
+
+
 def test_what_no_telephone_has_is_no_key(call: Call) -> None:
     call.conversation.key_pressed("<script>", call.now_s)
     call.wait(2000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
 
@@ -12,9 +13,19 @@ import pytest
 from service.call.leg import Digit
 from service.outbox.outbox import Outbox
 from service.realtime.client import SessionError
-from service.realtime.commands import AudioAppend, AudioCommit, ClientEvent, ItemCreate, ResponseCreate, SessionUpdate
+from service.realtime.commands import (
+    AudioAppend,
+    AudioCommit,
+    ClientEvent,
+    ItemCreate,
+    ItemDelete,
+    ItemTruncate,
+    ResponseCreate,
+    SessionUpdate,
+)
 from tests.call.test_runner import MemorySession, World, opens, settle
 
+PCM_20_MS = b64encode(b"\x10\x00" * 480).decode()
 VOICE = (np.sin(np.arange(160) / 3) * 6000).astype("<i2").tobytes()
 
 
@@ -45,6 +56,18 @@ class Server(MemorySession):
 
     def breaks(self) -> None:
         self.inbox.put_nowait(SessionError("closed", "gone"))
+
+    def agent_says(self, item: str, text: str, ms: int, *, done: bool) -> None:
+        self.says("response.created", response={"id": f"r_{item}", "conversation_id": "c", "output": []})
+        self.says("response.output_audio_transcript.delta", response_id=f"r_{item}", item_id=item, delta=text)
+        self.says("response.output_audio.delta", response_id=f"r_{item}", item_id=item, delta=PCM_20_MS * (ms // 20))
+        if done:
+            self.says("response.output_audio.done", response_id=f"r_{item}", item_id=item)
+            self.agent_done(item)
+
+    def agent_done(self, item: str, *output: dict[str, Any]) -> None:
+        spoken = {"id": item, "type": "message"}
+        self.says("response.done", response={"id": f"r_{item}", "status": "completed", "output": [spoken, *output]})
 
     def of(self, kind: type[Any]) -> list[Any]:
         return [event for event in self.sent if isinstance(event, kind)]
@@ -211,6 +234,8 @@ async def test_a_fatal_code_is_never_tried_again(outbox: Outbox, code: str) -> N
         await call.until(lambda: world.runner._playout.heard("claimline_apology") is not None)
         call.line_plays(9000)
     assert never.sent == []
+    assert world.leg.did == ["180", "200", "BYE"]
+    assert world.leg.bye_reason == "session lost"
     assert world.counted("claimline_realtime_errors_total", code=code) >= 1
     assert world.runner.record.ending is not None
     assert world.runner.record.ending.result == "upstream_error"
@@ -246,6 +271,113 @@ async def test_a_session_that_breaks_while_the_last_words_are_awaited(outbox: Ou
         world.leg.caller_hangs_up()
         first.breaks()
     assert await call.turns() == [("words of u1", "out_of_band")]
+
+
+async def test_a_session_that_says_it_has_expired_is_replaced_though_it_stays_open(outbox: Outbox) -> None:
+    first, second = Server(), Server()
+    world = World(outbox, opens(first, second))
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        call = await talking(world, group)
+        message = "Your session hit the maximum duration of 60 minutes."
+        first.says("error", error={"type": "invalid_request_error", "code": "session_expired", "message": message})
+        await call.until(lambda: world.runner._session is second)
+        call.caller_speaks(1000)
+        second.caller_turn("u1")
+        await call.until(lambda: len(call.record.turns) == 1)
+        world.leg.caller_hangs_up()
+    assert first.closed
+    assert world.leg.did == ["180", "200"]
+    assert world.counted("claimline_realtime_reconnects_total", reason="session_expired") == 1
+
+
+async def test_an_answer_that_was_breaking_off_is_told_as_far_as_it_came(outbox: Outbox) -> None:
+    first, second = Server(greets=False), Server(greets=False)
+    world = World(outbox, opens(first, second))
+    words = "So that I can find your policy, may I have your full legal name?"
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        call = await talking(world, group)
+        first.agent_says("a1", words, 2000, done=False)
+        await call.until(lambda: world.runner._playout.heard("a1") is not None)
+        first.breaks()
+        await call.until(lambda: bool(second.told))
+        call.line_plays(2200)
+        world.leg.caller_hangs_up()
+    (told,) = second.told
+    # The words come at once, two seconds of their four as audio; the caller hears these to their end.
+    assert told["content"][0]["text"] == "So that I can find your policy,"
+    assert world.runner._playout.heard("a1") is not None
+    assert [event.response for event in second.of(ResponseCreate)] == [None]
+
+
+async def test_an_answer_that_is_interrupted_after_the_break_becomes_what_was_heard(outbox: Outbox) -> None:
+    first, second = Server(greets=False), Server(greets=False)
+    world = World(outbox, opens(first, second))
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        call = await talking(world, group)
+        first.agent_says("a1", "one two three four", 2000, done=True)
+        await call.until(lambda: world.runner._playout.heard("a1") is not None)
+        first.breaks()
+        await call.until(lambda: world.runner._session is second)
+        call.line_plays(1000)
+        second.says("input_audio_buffer.speech_started", item_id="u1", audio_start_ms=0)
+        await call.until(lambda: call.record.barge_ins == 1)
+        world.leg.caller_hangs_up()
+    # The second session has no audio of it that could be truncated.
+    assert second.of(ItemTruncate) == []
+    assert [event.item_id for event in second.of(ItemDelete)] == ["a1"]
+    assert [item["content"][0]["text"] for item in second.told] == ["one two three four", "one two"]
+    assert "id" not in second.told[-1]
+
+
+async def test_a_tool_call_that_was_pending_is_not_answered_to_a_session_that_never_made_it(outbox: Outbox) -> None:
+    first, second = Server(greets=False), Server(greets=False)
+    world = World(outbox, opens(first, second))
+    tool = {"id": "f1", "type": "function_call", "name": "request_human", "call_id": "c1", "arguments": "{}"}
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        call = await talking(world, group)
+        first.agent_says("a1", "A person will call you back.", 400, done=False)
+        first.agent_done("a1", tool)
+        first.breaks()
+        await call.until(lambda: bool(second.of(ResponseCreate)))
+        world.leg.caller_hangs_up()
+    assert call.record.human_requested
+    assert [item["type"] for item in second.told] == ["message"]
+    assert len(second.of(ResponseCreate)) == 1
+
+
+async def test_a_goodbye_that_outlives_its_session_can_still_be_interrupted(outbox: Outbox) -> None:
+    first, second = Server(greets=False), Server(greets=False)
+    world = World(outbox, opens(first, second))
+    tool = {"id": "f1", "type": "function_call", "name": "end_call", "call_id": "c1", "arguments": "{}"}
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        call = await talking(world, group)
+        first.agent_says("a1", "Goodbye.", 2000, done=False)
+        first.agent_done("a1", tool)
+        first.breaks()
+        await call.until(lambda: world.runner._session is second)
+        assert second.of(ResponseCreate) == []
+        call.line_plays(500)
+        second.says("input_audio_buffer.speech_started", item_id="u1", audio_start_ms=0)
+        await call.until(lambda: call.record.barge_ins == 1)
+        world.leg.caller_hangs_up()
+    assert "function_call_output" not in {item["type"] for item in second.told}
+
+
+async def test_an_owed_answer_is_asked_for_ahead_of_the_audio_that_may_hold_the_next_turn(outbox: Outbox) -> None:
+    first, second = Server(), Server(greets=False)
+    world = World(outbox, opens(first, SessionError("unreachable", "no"), second))
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        call = await talking(world, group)
+        call.caller_speaks(1000)
+        first.caller_turn("u1")
+        await call.until(lambda: len(call.record.turns) == 1)
+        first.breaks()
+        await call.until(lambda: world.runner._session is None)
+        call.caller_speaks(600)
+        await call.until(lambda: bool(second.of(AudioAppend)))
+        world.leg.caller_hangs_up()
+    kinds = [type(event) for event in second.sent]
+    assert kinds.index(ResponseCreate) < kinds.index(AudioAppend)
 
 
 async def test_digits_are_in_the_record(outbox: Outbox) -> None:

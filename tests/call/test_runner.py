@@ -37,10 +37,11 @@ USAGE = {
 class MemoryLeg:
     """A leg in memory that answers as a well-behaved caller's would."""
 
-    def __init__(self) -> None:
+    def __init__(self, audio: AudioHandover | None = None) -> None:
         self.invite = Invite("sip-call-1", "sip:+1555@carrier", "sip:claims@line", "claims", "127.0.0.1", "memory")
-        self.audio = AudioHandover()
+        self.audio = audio or AudioHandover()
         self.did: list[str] = []
+        self.bye_reason: str | None = None
         self.on_event: Callable[[LegEvent], None] = lambda _event: None
         self.on_tick: Callable[[], None] = lambda: None
 
@@ -61,6 +62,7 @@ class MemoryLeg:
 
     def hangup(self, reason: str | None = None) -> None:
         if "BYE" not in self.did:
+            self.bye_reason = reason
             self.did.append("BYE")
             asyncio.get_running_loop().call_soon(self.on_event, Ended(200, reason or "", "us"))
 
@@ -135,31 +137,46 @@ class MemorySession:
 class World:
     """A worker's parts around one call."""
 
-    def __init__(self, outbox: Outbox, open_session: OpenSession, **realtime: Any) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        open_session: OpenSession,
+        *,
+        clock: Clock | None = None,
+        audio: AudioHandover | None = None,
+        payload: dict[str, Any] | None = None,
+        max_call_s: float = 3600.0,
+        **realtime: Any,
+    ) -> None:
         self.outbox = outbox
-        self.leg = MemoryLeg()
+        self.leg = MemoryLeg(audio)
         self.metrics = Metrics()
         self.registry = Registry(10)
         self.services = CallServices(
             realtime=Realtime(model=MODEL, **realtime),
-            target=Target("ws://127.0.0.1:1/v1/realtime", MODEL, None, {}, realtime.get("connect_timeout_s", 5.0)),
+            target=Target(
+                "ws://127.0.0.1:1/v1/realtime", MODEL, None, payload or {}, realtime.get("connect_timeout_s", 5.0)
+            ),
             transcription=Transcription(flush_timeout_s=0.3),
             transcription_instructions="Write it down.",
             worker_id="w",
             retry_after_s=7,
-            max_call_s=3600.0,
+            max_call_s=max_call_s,
             echo_tail_ms=400,
             prices=PriceTable.load(),
             outbox=outbox,
             metrics=self.metrics,
             registry=self.registry,
-            clock=Clock(),
+            clock=clock or Clock(),
             open_session=open_session,
         )
         self.runner = CallRunner("call_1", self.leg, self.services)
 
     async def messages(self) -> list[dict[str, Any]]:
-        bodies = [await self.outbox.body(message.webhook_id) for message in await self.outbox.find(MessageFilter())]
+        bodies = [
+            await self.outbox.body(message.webhook_id)
+            for message in await self.outbox.find(MessageFilter(), limit=10_000)
+        ]
         return [json.loads(body) for body in bodies if body is not None]
 
     def counted(self, name: str, **labels: str) -> float:

@@ -123,8 +123,8 @@ class ScriptedDialogue:
         self.script = dict(script or {})
         self.happened: list[str] = []
 
-    def greet(self) -> Said:
-        self.happened.append("greet")
+    def greet(self, *, recorded: bool) -> Said:
+        self.happened.append("greet recorded" if recorded else "greet")
         return Said("Hello, this is the test.")
 
     def hear(self, transcript: str, /) -> Said:

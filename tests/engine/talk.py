@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from service.engine.effects import Abandon, Close, Effect, Hush, Recognize, Send, Speak
+from service.engine.ports import Dialogue
 from service.engine.rates import WIRE_HZ, Pcm16
 from service.engine.session import Session
 from tests.engine.scripted_speech import (
@@ -40,6 +41,7 @@ class Talk:
         *,
         recognizes: bool = True,
         speaks: bool = True,
+        dialogue: Dialogue | None = None,
     ) -> None:
         self.now_s = 1000.0
         self.events: list[Event] = []
@@ -53,7 +55,7 @@ class Talk:
         self.session = Session(
             "gpt-realtime-2.1",
             new_detector=LoudnessDetector,
-            dialogue=self.dialogue,
+            dialogue=dialogue or self.dialogue,
             new_id=lambda kind: f"{kind}_{next(numbers):04d}",
             created_at=1_800_000_000,
             now_s=self.now_s,

@@ -131,7 +131,7 @@ async def test_out_of_band_is_answered_while_the_agent_speaks() -> None:
 class LongWinded(ScriptedDialogue):
     """Greets with 40 s of speech."""
 
-    def greet(self) -> Said:
+    def greet(self, *, recorded: bool) -> Said:
         return Said("word " * 200)
 
 
@@ -235,7 +235,7 @@ async def test_garbage_is_answered_and_an_oversized_message_ends_only_its_sessio
 
 async def test_a_fault_in_one_session_leaves_the_engine_standing() -> None:
     class Broken(ScriptedDialogue):
-        def greet(self) -> Said:
+        def greet(self, *, recorded: bool) -> Said:
             raise RuntimeError("broken on purpose")
 
     brains = iter([Broken(), ScriptedDialogue()])

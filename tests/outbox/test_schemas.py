@@ -93,6 +93,8 @@ def test_what_is_sent_validates(type_: str, gap: bool, store: SqliteOutboxStore)
         ("turn.transcribed", lambda data: data.update(cost_usd="1E-7")),
         ("turn.transcribed", lambda data: data.update(turn=0)),
         ("call.ended", lambda data: data.update(result="failure")),
+        ("call.ended", lambda data: data.update(recording=True)),
+        ("call.ended", lambda data: data.update(recording_complete="yes")),
         ("call.ended", lambda data: data.update(cost={"agent": 0.1})),
         ("call.ended", lambda data: data.update(transcript=[{"speaker": "robot", "text": "", "at": AT}])),
         ("call.started", lambda data: data.update(gap=False)),

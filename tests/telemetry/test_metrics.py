@@ -31,6 +31,7 @@ CONTRACT = {
     "claimline_barge_in": ("counter", []),
     "claimline_playout_underruns": ("counter", []),
     "claimline_uplink_frames_dropped": ("counter", []),
+    "claimline_recordings": ("counter", ["complete"]),
     "claimline_webhook_attempts": ("counter", ["outcome"]),
     "claimline_outbox_pending": ("gauge", []),
     "claimline_outbox_oldest_age_seconds": ("gauge", []),
@@ -58,6 +59,7 @@ class Call:
     duration_s: float = 42.0
     underruns: int = 2
     uplink_dropped: int = 3
+    recording_complete: bool | None = True
 
 
 def call(call_id: str = "call_1") -> Call:

@@ -77,15 +77,16 @@ class Dialogue:
         self._unheard: tuple[_Line, ...] = ()
         self._focus: Field | None = None
         self._cut_off = False
-        self._notice_owed = False
+        self._notice_owed = self._recorded = False
         self._turns = self._stalls = self._silences = 0
         self._patience = SILENCES
 
-    def greet(self) -> Reply:
-        """The first words; they say that an automated agent is speaking and that the call is transcribed."""
+    def greet(self, *, recorded: bool = False) -> Reply:
+        """The first words; they say that an automated agent is speaking, and that the call is kept as text or sound."""
+        self._recorded = recorded
         return self._say(
             _Line(wording.welcome(self._company)),
-            _Line(wording.notice(self._agent_name), notice=True),
+            _Line(wording.notice(self._agent_name, recorded=recorded), notice=True),
             *self._ask(),
         )
 
@@ -346,7 +347,7 @@ class Dialogue:
     def _say(self, *lines: _Line, tool: ToolCall | None = None) -> Reply:
         if self._notice_owed:
             self._notice_owed = False
-            lines = (_Line(wording.LATE_NOTICE, notice=True), *lines)
+            lines = (_Line(wording.late_notice(recorded=self._recorded), notice=True), *lines)
         self._said = lines
         said_back = [line.field for line in lines if line.field is not None]
         # After a list of fields a bare correction may mean any of them.

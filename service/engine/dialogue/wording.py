@@ -19,12 +19,20 @@ def welcome(company: str) -> str:
     return f"Thank you for calling {company}."
 
 
-def notice(agent_name: str) -> str:
-    """Tells the caller that no human is speaking, and that the call is written down."""
-    return f"I'm {agent_name}, an automated assistant, and this call is transcribed."
+def notice(agent_name: str, *, recorded: bool) -> str:
+    """Tells the caller that no human is speaking, and what is kept of the call."""
+    return f"I'm {agent_name}, an automated assistant, and this call is {_kept(recorded=recorded)}."
 
 
-LATE_NOTICE = "Just so you know, I'm an automated assistant, and this call is transcribed."
+def late_notice(*, recorded: bool) -> str:
+    """For a caller who did not hear the first one."""
+    return f"Just so you know, I'm an automated assistant, and this call is {_kept(recorded=recorded)}."
+
+
+def _kept(*, recorded: bool) -> str:
+    return "recorded and transcribed" if recorded else "transcribed"
+
+
 READ_BACK = "Let me read that back."
 BASICS_QUESTION = "Is that correct?"
 BASICS_QUESTION_AGAIN = "Is everything else correct?"
