@@ -9,16 +9,17 @@ gives both the step of the adaptation and the power that the echo may still have
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.media.ring import FRAME_MS, LINE_FRAME_SAMPLES
 
-Samples = NDArray[np.float32]
-Spectrum = NDArray[np.complex64]
-Power = NDArray[np.float32]
+# Single precision; numpy's types do not say so of a transform.
+Samples = NDArray[np.floating[Any]]
+Spectrum = NDArray[np.complexfloating[Any, Any]]
+Power = NDArray[np.floating[Any]]
 
 BLOCK = LINE_FRAME_SAMPLES
 BINS = BLOCK + 1
@@ -32,10 +33,10 @@ LEAST_POWER = 1e3
 """Keeps the step finite in digital silence: that of noise of 2.5 units."""
 MEMORY = 0.95
 """Of the energies by which a filter is found to be astray: they reach back 0.4 s."""
-ASTRAY = 1.1
+ASTRAY = 0.8
 ASTRAY_SHARE = 0.5
-"""A filter is astray when it adds energy by taking out an echo of this share and more of what was heard: the echo has
-moved, as when a jitter buffer on the way slips. With a caller who speaks the share is smaller."""
+"""A filter is astray when it leaves this much and more of what was heard, though what it takes out is as large as this
+share of it: the echo has moved, as when a jitter buffer on the way slips. While a caller speaks the share is smaller."""
 LEAST_ENERGY = 1e5
 """Of 0.4 s at -75 dBFS: below it nothing is decided."""
 CONSTRAINED = 2

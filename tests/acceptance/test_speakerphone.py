@@ -22,7 +22,9 @@ LAST_WORDS = "full legal name?"
 def agents_lines(seen: Seen) -> list[tuple[str, bool]]:
     """What the agent said, and whether it was interrupted."""
     return [
-        (line["text"], line.get("interrupted", False)) for line in seen.record["transcript"] if line["speaker"] == "agent"
+        (line["text"], line.get("interrupted", False))
+        for line in seen.record["transcript"]
+        if line["speaker"] == "agent"
     ]
 
 
@@ -35,7 +37,7 @@ async def test_echo_does_not_interrupt_the_agent_and_the_caller_still_does(engin
         serving(places[1], engine_url) as on,
     ):
         endless, greeted, interrupted = await asyncio.gather(
-            call(off, ECHO, 5.0), call(on, ECHO, 12.0), call(on, ECHO, 9.0, sentence())
+            call(off, ECHO, 5.0), call(on, ECHO, 11.0), call(on, ECHO, 8.5, sentence())
         )
     assert endless.interruptions >= 2, "without echo control this telephone's echo should have interrupted the agent"
 

@@ -38,10 +38,19 @@ FULL = Lengths(
     stalls=2,
     after_stall_s=8.5,
     rounds=14,
-    echo_s=14,
+    echo_s=12,
 )
 QUICK = Lengths(
-    idle_s=0.5, setup_calls=3, single_calls=1, single_s=3, triple_s=3, network_s=3, stalls=1, after_stall_s=3, rounds=2, echo_s=7
+    idle_s=0.5,
+    setup_calls=3,
+    single_calls=1,
+    single_s=3,
+    triple_s=3,
+    network_s=3,
+    stalls=1,
+    after_stall_s=3,
+    rounds=2,
+    echo_s=7,
 )
 
 SETTLE_S = 1.0

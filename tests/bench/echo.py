@@ -29,6 +29,7 @@ from tests.speech_material import PROMPTS, load
 TAIL_MS = Sip().echo_tail_ms
 SAID_AT_S = 5.0
 SAID_DBFS = -25.0
+AT_ONCE = 3
 LOUD = 100
 QUIET_S = 0.5
 """Longer than the agent's pauses between sentences."""
@@ -88,7 +89,7 @@ class Seen:
 
 
 def measure(bench: Bench) -> Measurement:
-    """The embedded engine's ears and voice, one call after the other."""
+    """With the embedded engine's ears and voice."""
     seconds = bench.lengths.echo_s
     with tempfile.TemporaryDirectory(prefix="claimline-echo-") as scratch:
         seen = asyncio.run(_calls(bench, Path(scratch), (*SILENT, *SPEAKING), seconds))
@@ -106,7 +107,7 @@ def measure(bench: Bench) -> Measurement:
     figures += [Figure("a frame while the agent speaks p50", costs.p50, "µs", aim=100)]
     return Measurement(
         "Echo of the agent's own voice",
-        f"calls of {seconds:g} s to the embedded engine (Silero VAD, threshold 0.5; the greeting lasts nearly 10 s with"
+        f"calls of {seconds:g} s, {AT_ONCE} at once, to the embedded engine (Silero VAD, threshold 0.5; the greeting lasts nearly 10 s with"
         " its pauses) by a telephone that sends back what it plays: G.711 both ways, the level by energy, the delay"
         " without the telephone's jitter buffer of 40 ms, a room of 60 ms; in the last rows its owner says a sentence"
         f" at {SAID_AT_S:g} s, at {SAID_DBFS:g} dBFS",
@@ -129,9 +130,20 @@ def sentence() -> Pcm:
 
 
 async def _calls(bench: Bench, scratch: Path, cases: Sequence[Case], seconds: float) -> dict[Case, Seen]:
-    seen = {}
+    seen: dict[Case, Seen] = {}
+    line = asyncio.Semaphore(AT_ONCE)
+
+    async def place_call(service: Service, case: Case) -> None:
+        async with line:
+            bench.progress(str(case))
+            seen[case] = await call(service, case.path, seconds, sentence() if case.speaks else None)
+
     async with command(
-        "engine", {"CLAIMLINE_ENGINE__PORT": "0"}, scratch / "engine.log", ready_word="ready", timeout_s=ENGINE_TIMEOUT_S
+        "engine",
+        {"CLAIMLINE_ENGINE__PORT": "0"},
+        scratch / "engine.log",
+        ready_word="ready",
+        timeout_s=ENGINE_TIMEOUT_S,
     ) as says:
         url = re.search(r"ws://\S+", says)
         assert url is not None
@@ -139,9 +151,7 @@ async def _calls(bench: Bench, scratch: Path, cases: Sequence[Case], seconds: fl
             place = scratch / str(tail_ms)
             place.mkdir()
             async with serving(place, url.group(), SIP__ECHO_TAIL_MS=str(tail_ms)) as service:
-                for case in (case for case in cases if case.tail_ms == tail_ms):
-                    bench.progress(str(case))
-                    seen[case] = await call(service, case.path, seconds, sentence() if case.speaks else None)
+                await asyncio.gather(*(place_call(service, case) for case in cases if case.tail_ms == tail_ms))
     return seen
 
 
