@@ -34,11 +34,10 @@ PACE = 1.5
 """The server sends speech so much faster than it is heard: slowly, so that deaths meet answers half sent."""
 QUIET_END_S = 4.0
 """At the end of a call nothing is said, so that the last answer is heard."""
-PAUSE_MS = (1500, 4500)
-TOLERANCE_MS = 40
-"""Two frames: what a jitter buffer may skip or make up in a turn."""
+PAUSE_MS = (1500, 6500)
+TOLERANCE_MS = 100
+"""What a jitter buffer may skip or make up in a turn on a busy machine; a tone that is lost shows in what is read."""
 REFUSED_SECOND = "conversation_already_has_active_response"
-
 
 CALLS, TALK_S, DEATHS, OUTAGES = 3, 150.0, 50, 10
 SHORT_TALK_S = 11.5
@@ -86,12 +85,16 @@ def measure(seed: int, progress: Callable[[str], None], *, short: bool = False) 
         run = Run(said, TALK_S, tuple(planned(DEATHS, TALK_S - QUIET_END_S, OUTAGES, chance)))
     with tempfile.TemporaryDirectory(prefix="claimline-soak-") as scratch:
         outcome = asyncio.run(_happen(run, Director(chance), Path(scratch), progress))
+    for number, verdict in enumerate(outcome.verdicts, 1):
+        progress(
+            f"call {number}: turn {verdict.length_off_turn} is off by {verdict.length_off_ms} ms, the others by less"
+        )
     how = (
         f"{len(run.said)} calls at once by sipp against `claimline serve`, {run.talk_s:g} s each; a TCP proxy cuts"
-        f" {len(run.deaths)}"
-        " websockets, one at a time, every other one at random, the others in a moment that is waited for;"
-        f" {outcome.director.torn} in the middle of a frame, {sum(death.outage_s > 0 for death in run.deaths)} with an"
-        f" outage of 0.3 to 2 s behind; turns are rows of tones that the server reads back; seed {seed}"
+        f" {len(run.deaths)} websockets, one at a time, every other one at random, the others in a moment that is"
+        f" waited for; {outcome.director.torn} in the middle of a frame,"
+        f" {sum(death.outage_s > 0 for death in run.deaths)} with an outage of 0.3 to 2 s behind; turns are rows of"
+        f" tones that the server reads back; seed {seed}"
     )
     return Entry(Measurement("Websocket deaths", how, figures(outcome)), outcome.conditions)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.soak.codewords import length_ms, parsed
+from tests.soak.codewords import Heard, length_ms, parsed
 from tests.soak.scripts import Turn
 
 
@@ -26,6 +26,8 @@ class Verdict:
     not_out_of_band: int
     length_off_ms: int
     """The most by which a turn's speech was longer (or shorter: negative) than it was spoken."""
+    length_off_turn: str
+    """That one."""
     result: str | None
 
 
@@ -37,6 +39,7 @@ def judged(said: Sequence[Turn], messages: Sequence[dict[str, Any]]) -> Verdict:
     known = [one for one in heard if one.digits in wanted]
     counted = Counter(one.digits for one in known)
     places = [wanted.index(one.digits) for one in known]
+    furthest = max(known, key=lambda one: abs(_off_ms(one)), default=None)
     ended = messages[-1]["data"] if messages and messages[-1]["type"] == "call.ended" else {}
     return Verdict(
         spoken=len(wanted),
@@ -52,6 +55,11 @@ def judged(said: Sequence[Turn], messages: Sequence[dict[str, Any]]) -> Verdict:
             and ended.get("turns") == len(turns)
         ),
         not_out_of_band=sum(turn["source"] != "out_of_band" for turn in turns),
-        length_off_ms=max((one.length_ms - length_ms(one.digits) for one in known), key=abs, default=0),
+        length_off_ms=_off_ms(furthest) if furthest else 0,
+        length_off_turn=furthest.digits if furthest else "",
         result=ended.get("result"),
     )
+
+
+def _off_ms(heard: Heard) -> int:
+    return heard.length_ms - length_ms(heard.digits)

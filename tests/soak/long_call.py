@@ -81,9 +81,11 @@ def sweep(step_ms: int) -> list[tuple[HandCall, list[Turn]]]:
     first = Turn("1001", 1500)
     alone = _held([first], {}, 15.0, SWEEP_SESSION_MAX_S)
     exchanged_ms = round(alone.exchanged_ms()[0])
-    scripts = [
-        [first, Turn("1002", exchanged_ms + offset_ms)] for offset_ms in range(SWEEP_FROM_MS, SWEEP_TO_MS + 1, step_ms)
+    offsets_ms = [
+        *range(ANSWERED_FROM_MS, SWEEP_FROM_MS, ANSWERED_STEP_MS),
+        *range(SWEEP_FROM_MS, SWEEP_TO_MS + 1, step_ms),
     ]
+    scripts = [[first, Turn("1002", exchanged_ms + offset_ms)] for offset_ms in offsets_ms]
     # Up to the first exchange only: the next session has the rest of the call.
     return [(_held(said, {}, said[-1].end_ms / 1000 + 3.0, SWEEP_SESSION_MAX_S), said) for said in scripts]
 

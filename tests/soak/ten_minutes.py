@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,8 @@ def _measured(bench: Bench, seconds: float) -> Measurement:
     moments_s = [*np.arange(BEGUN_S, seconds - 1.0, LOOK_EVERY_S), seconds - 0.5]
     talks = talk(bench, CALLS, seconds, at=[(float(at_s), look) for at_s in moments_s])
     bench.progress("every frame is being looked for")
+    for number, one in enumerate(talks, 1):
+        bench.progress(f"call {number}: lost on the way up, by half minutes: {_lost_by_window(one.up, seconds)}")
     percent = 100 * (seen[-1][1] - seen[0][1]) / (moments_s[-1] - moments_s[0]) / CALLS
     return Measurement(
         f"Three calls of {seconds / 60:.3g} minutes",
@@ -74,7 +77,8 @@ def _measured(bench: Bench, seconds: float) -> Measurement:
             *_frames(talks, f" from {BEGUN_S:g} s on", BEGUN_S),
             Figure("outgoing packets late by more than 20 ms", sum(one.late for one in talks), "", aim=0),
             Figure("holes in the outgoing sequence numbers", sum(one.sequence_holes for one in talks), "", aim=0),
-            Figure("drift there and back", _drift_ms(talks, seconds), "ms", aim=FRAME_MS),
+            Figure("drift there and back", _drift_ms([one.around for one in talks], seconds), "ms", aim=FRAME_MS),
+            Figure("drift of the uplink alone", _drift_ms([one.up for one in talks], seconds), "ms", aim=FRAME_MS),
             Figure("RSS grown", seen[-1][0] - seen[0][0], "MB"),
             Figure("processor a call", percent, "% of a core"),
         ),
@@ -105,8 +109,13 @@ def _frames(talks: list[Talk], when: str, from_s: float) -> tuple[Figure, ...]:
     )
 
 
-def _drift_ms(talks: list[Talk], seconds: float) -> float:
-    def median_ms(one: Talk, from_s: float) -> float:
-        return float(np.median(one.around.delays_ms(from_s, from_s + WINDOW_S)))
+def _drift_ms(ways: Sequence[Way], seconds: float) -> float:
+    def median_ms(way: Way, from_s: float) -> float:
+        return float(np.median(way.delays_ms(from_s, from_s + WINDOW_S)))
 
-    return max(abs(median_ms(one, seconds - WINDOW_S) - median_ms(one, BEGUN_S)) for one in talks)
+    return max(abs(median_ms(way, seconds - WINDOW_S) - median_ms(way, BEGUN_S)) for way in ways)
+
+
+def _lost_by_window(way: Way, seconds: float) -> str:
+    left = [way.frames(from_s).lost for from_s in np.arange(SETTLE_S, seconds - 1.0, LOOK_EVERY_S)]
+    return " ".join(str(earlier - later) for earlier, later in itertools.pairwise([*left, 0]))
