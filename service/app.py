@@ -17,7 +17,8 @@ from service.billing.prices import PriceTable
 from service.call import ending
 from service.call.leg import Leg
 from service.call.registry import Registry
-from service.call.runner import CallRunner, CallServices
+from service.call.runner import CallRunner
+from service.call.services import CallServices
 from service.call.sessions import Target
 from service.call.tools import TOOLS
 from service.clock import Clock

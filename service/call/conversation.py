@@ -6,35 +6,24 @@ speech, the agent's responses, playout, the sidecar, and the lines that were sai
 
 from __future__ import annotations
 
-from service.call.actions import Action, Answered, BargeIn, Failure, HangUp, Send, ToolCalled, TurnTranscribed
+from service.call.actions import Action, Failure, HangUp, Send, ToolCalled, TurnTranscribed
+from service.call.agent import Agent
 from service.call.goodbye import AfterSilence, Goodbye, Silences
 from service.call.keypad import Keypad
 from service.call.lines import Lines
 from service.call.speech import CallerSpeech
-from service.call.stand_in import APOLOGY, BRIDGE, BRIDGE_AFTER_S, BRIDGE_EVERY_S, PREFIX, apology, bridge_tone
 from service.call.tools import END_CALL, REQUEST_HUMAN, parse_arguments, tool_output
 from service.media.playout import Playout
 from service.media.ring import UplinkFrame
 from service.media.uplink import Uplink, upsampled
 from service.realtime import events
-from service.realtime.commands import (
-    AudioAppend,
-    AudioCommit,
-    ItemCreate,
-    ItemDelete,
-    ItemTruncate,
-    SessionUpdate,
-)
+from service.realtime.commands import AudioAppend, AudioCommit, ItemCreate, SessionUpdate
 from service.realtime.payload import listening_off
 from service.realtime.replay import audio_item, text_item
-from service.realtime.responses import Responses
 from service.transcript.sidecar import Priced, Sidecar, is_ours
 
-GREETED_MS = 1000
 MIN_COMMIT_MS = 100
 """Less audio than this is refused by the server (`input_audio_buffer_commit_empty`)."""
-RETRY_S = (1.0, 3.0)
-"""After a failed response of the agent: then the caller's next turn will have to do."""
 RESEND_MS = 200
 """Audio before a break that a new session hears again, since the old one may not have."""
 COMMIT_ID = "commit_last"
@@ -48,26 +37,17 @@ class Conversation:
         self, *, uplink: Uplink, playout: Playout, sidecar: Sidecar, interruptible: bool, answering: bool = True
     ) -> None:
         self._uplink = uplink
-        self._playout = playout
         self._sidecar = sidecar
-        self._interruptible = interruptible
         self._answering = answering
         self._speech = CallerSpeech()
         self._keypad = Keypad()
-        self._responses = Responses()
         self.lines = Lines()
-        self._agent_items: dict[str, None] = {}
-        self._told_ids: set[str] = set()
-        """Items that this session knows as text only."""
-        self._answer_due_since_s: float | None = None
+        self.agent = Agent(playout, self.lines, interruptible=interruptible)
         self._goodbye: Goodbye | None = None
         self._silences = Silences()
         self._answer_owed = False
-        self._failures = 0
-        self._retry_at_s: float | None = None
         self._resend_from_ms = 0
         self._speech_was_open = False
-        self._bridges = 0
         self._closing = False
         self._closing_unconfirmed = False
         self._commit_unconfirmed = False
@@ -76,7 +56,7 @@ class Conversation:
 
     def begin(self) -> list[Action]:
         """The call is answered: the agent speaks first."""
-        return [Send(event) for event in self._responses.request()]
+        return self.agent.request()
 
     def caller_audio(self, frame: UplinkFrame) -> AudioAppend:
         """20 ms from the caller, as the event that carries them."""
@@ -95,14 +75,7 @@ class Conversation:
 
     def tick(self, now_s: float, *, held: bool = False) -> list[Action]:
         """Once per 20 ms: playout (not while the call is on hold), time-outs, what is ready to leave."""
-        actions = self._keys_told(now_s)
-        for _item_id, played_s in () if held else self._playout.tick():
-            if self._answer_due_since_s is not None:
-                actions.append(Answered(played_s - self._answer_due_since_s))
-                self._answer_due_since_s = None
-        if self._retry_at_s is not None and now_s >= self._retry_at_s:
-            self._retry_at_s = None
-            actions += [Send(event) for event in self._responses.request()]
+        actions = [*self._keys_told(now_s), *self.agent.tick(now_s, held=held)]
         self._sidecar.expire(now_s)
         actions += self._ready(now_s)
         return actions + self._maybe_hang_up(now_s)
@@ -110,9 +83,9 @@ class Conversation:
     def close(self) -> list[Action]:
         """The leg is gone: stop listening and speaking, commit what the caller was saying."""
         self._closing = self._closing_unconfirmed = True
-        self._goodbye = self._retry_at_s = None
+        self._goodbye = None
         actions: list[Action] = [Send(SessionUpdate(event_id=CLOSING_ID, session=listening_off()))]
-        actions += [Send(event) for event in self._responses.cancel()]
+        actions += self.agent.stop()
         if self._speech.open_ms(self._uplink.sent_ms) >= MIN_COMMIT_MS:
             self._commit_unconfirmed = True
             actions.append(Send(AudioCommit(event_id=COMMIT_ID)))
@@ -127,17 +100,11 @@ class Conversation:
 
     def session_lost(self) -> None:
         """The session is gone. What was received is played out; what it had not finished is owed by the next."""
-        self._answer_owed = self._responses.lost() or self._answer_owed
+        self._answer_owed = self.agent.session_lost() or self._answer_owed
         speech_from_ms = self._speech.lost()
         self._speech_was_open = speech_from_ms is not None
         # What was on its way when the session broke, and what the caller says until the next, is sent again as well.
         self._resend_from_ms = max(0, self._uplink.sent_ms - RESEND_MS) if speech_from_ms is None else speech_from_ms
-        self._bridges = 0
-        for item_id in self.lines.item_ids():
-            heard = self._playout.heard(item_id)
-            if heard is None or not heard.complete:
-                self.lines.agent_broken_off(item_id, heard.received_ms if heard is not None else 0)
-        self._playout.finish_all()
         if self._goodbye is not None:
             self._goodbye.call_id = ""
 
@@ -145,50 +112,29 @@ class Conversation:
         """A new session is open: tell it the conversation, then the audio that no item held, then go on."""
         pending = self._sidecar.session_lost(now_s)
         actions: list[Action] = []
-        self._told_ids.clear()
+        told: set[str] = set()
         for item_id in self.lines.item_ids():
             line = self.lines.find(item_id)
             if item_id in pending:
                 actions.append(Send(audio_item(item_id, upsampled(pending[item_id]))))
             elif line is not None:
-                self._told_ids.add(item_id)
+                told.add(item_id)
                 actions.append(Send(text_item(item_id, line.speaker, line.text)))
         # The ACK, and with it the greeting, may have come between the two sessions.
-        owed = self._responses.lost() or self._answer_owed
+        owed = self.agent.told(told) or self._answer_owed
         if owed and not self._speech_was_open and not self._closing and self._goodbye is None:
             # Ahead of the audio: a turn in it ends this response, where a response behind it would meet the turn's own.
-            actions += [Send(event) for event in self._responses.request()]
+            actions += self.agent.request()
         actions += [Send(AudioAppend(audio=pcm)) for pcm in self._uplink.restart(self._resend_from_ms)]
         if self._speech_was_open:
             self._speech.sent_again()
         return actions + self._ready(now_s)
 
-    def bridge(self, waited_s: float) -> None:
-        """While a new session is being opened: a soft tone now and then, so that the line is not dead."""
-        due = int((waited_s - BRIDGE_AFTER_S) // BRIDGE_EVERY_S) + 1
-        if due > self._bridges and self._playout.idle:
-            self._bridges = due
-            self._stand_in(f"{BRIDGE}{due}", bridge_tone())
-
-    def apologize(self) -> None:
-        """The stored apology, after what is still being played."""
-        self._stand_in(APOLOGY, apology())
-
-    def _stand_in(self, item_id: str, pcm24k: bytes) -> None:
-        self._playout.add(item_id, pcm24k)
-        self._playout.finish(item_id)
-
-    @property
-    def silent(self) -> bool:
-        """Whether nothing is left to be played."""
-        return self._playout.idle
-
     @property
     def pausing(self) -> bool:
         """Nobody speaks and nothing is asked for: the moment to change the session unheard."""
         return (
-            self._playout.idle
-            and not self._responses.busy
+            not self.agent.busy
             and not self._answer_owed
             and not self._speech.open_ms(self._uplink.sent_ms)
             and not self._sidecar.open_turns
@@ -198,20 +144,8 @@ class Conversation:
     def settled(self) -> bool:
         """After `close`: whether everything that was asked for has come."""
         return not (
-            self._closing_unconfirmed
-            or self._commit_unconfirmed
-            or self._responses.speaking
-            or self._sidecar.open_turns
+            self._closing_unconfirmed or self._commit_unconfirmed or self.agent.speaking or self._sidecar.open_turns
         )
-
-    @property
-    def greeting_heard(self) -> bool:
-        """Whether the caller heard the agent: something to its end, or a second of it.
-
-        Who cuts the greeting short and is answered has been greeted by the answer.
-        """
-        heard = [self._playout.heard(item_id) for item_id in self._agent_items]
-        return any(one is not None and (one.to_the_end or one.heard_ms >= GREETED_MS) for one in heard)
 
     # -- the server's side -----------------------------------------------------------------------------------------
 
@@ -221,25 +155,23 @@ class Conversation:
         """React to one event. `priced` is what the meter made of its usage, where it has one."""
         match event:
             case events.AudioDelta():
-                if self._responses.accepts(event.response_id) and not self._closing:
-                    self._playout.add(event.item_id, event.delta)
-                    self._agent_items[event.item_id] = None
+                if not self._closing:
+                    self.agent.audio(event)
                 return []
             case events.AudioTranscriptDelta():
-                if self._responses.accepts(event.response_id) and not self._closing:
-                    self.lines.agent_says(event.item_id, event.delta, now_s)
+                if not self._closing:
+                    self.agent.words(event, now_s)
                 return []
             case events.AudioDone():
-                self._playout.finish(event.item_id)
+                self.agent.audio_done(event.item_id)
                 return []
             case events.SpeechStarted():
-                self._retry_at_s = None
                 self._silences.broken()
                 self._speech.started(event.item_id, event.audio_start_ms)
                 return self._interrupt()
             case events.SpeechStopped():
                 self._speech.stopped(event.item_id, event.audio_end_ms)
-                self._answer_due_since_s = self._uplink.arrived_s(event.audio_end_ms)
+                self.agent.caller_stopped(self._uplink.arrived_s(event.audio_end_ms))
                 return []
             case events.Committed():
                 return self._committed(event, now_s)
@@ -269,25 +201,11 @@ class Conversation:
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _interrupt(self) -> list[Action]:
-        """The caller speaks: silence the agent at once, and tell the server how much of it was heard."""
-        if not self._interruptible or self._closing:
+        """The caller speaks: the agent is silent, and does not hang up."""
+        if self._closing:
             return []
-        cut = self._playout.interrupt()
-        self._responses.drop()
-        actions: list[Action] = []
-        for heard in cut:
-            if heard.item_id.startswith(PREFIX):
-                continue
-            self.lines.agent_interrupted(heard)
-            actions.append(BargeIn(heard.item_id, heard.heard_ms))
-            if heard.item_id in self._told_ids:
-                actions += self._told_again(heard.item_id)
-            elif heard.heard_ms:
-                # Whole milliseconds, never beyond what was received: the server refuses more than there is.
-                actions.append(Send(ItemTruncate(item_id=heard.item_id, content_index=0, audio_end_ms=heard.heard_ms)))
-            else:
-                actions.append(Send(ItemDelete(item_id=heard.item_id)))
-        if cut and self._goodbye is not None:
+        actions = self.agent.caller_begins()
+        if actions and self._goodbye is not None:
             goodbye, self._goodbye = self._goodbye, None
             if goodbye.call_id:
                 told = "The caller interrupted the goodbye; the call goes on."
@@ -304,16 +222,6 @@ class Conversation:
                 return self.wrap_up("The caller no longer answers.")
             case AfterSilence.HANG_UP:
                 return [HangUp("no_input")]
-
-    def _told_again(self, item_id: str) -> list[Action]:
-        """An item of an earlier session was cut short: text cannot be truncated, so what was heard takes its place.
-
-        It stands at the end, and so does the new one: whatever comes behind it was not heard, and goes as well.
-        """
-        self._told_ids.discard(item_id)
-        line = self.lines.find(item_id)
-        deleted = Send(ItemDelete(item_id=item_id))
-        return [deleted] if line is None else [deleted, Send(text_item(None, line.speaker, line.text))]
 
     def _committed(self, event: events.Committed, now_s: float) -> list[Action]:
         self._commit_unconfirmed = False
@@ -342,9 +250,9 @@ class Conversation:
     def _response_created(self, response: events.Response) -> list[Action]:
         if is_ours(response):
             return []
-        self._responses.created(response)
+        self.agent.response_created(response)
         self._answer_owed = False
-        return [Send(event) for event in self._responses.cancel()] if self._closing else []
+        return self.agent.stop() if self._closing else []
 
     def _response_done(self, response: events.Response, priced: Priced | None, now_s: float) -> list[Action]:
         actions: list[Action] = []
@@ -354,16 +262,13 @@ class Conversation:
         if is_ours(response):
             self._sidecar.response_done(response, priced)
             return actions + self._ready(now_s)
-        self._again_after(response, now_s)
-        heard_out = self._responses.accepts(response.id)
+        holds, waiting = self.agent.response_done(response, now_s)
+        if self._closing:
+            return actions
         for item in response.output:
-            self._playout.finish(item.id)
-        waiting = self._responses.done(response)
-        if response.status == "completed" and heard_out and not self._closing:
-            for item in response.output:
-                if item.type == "function_call":
-                    actions += self._tool_call(item, now_s)
-        return actions + [Send(event) for event in waiting if not self._closing]
+            if holds and item.type == "function_call":
+                actions += self._tool_call(item, now_s)
+        return actions + waiting
 
     def _keys_told(self, now_s: float) -> list[Action]:
         told = self._keypad.take(now_s)
@@ -378,15 +283,7 @@ class Conversation:
         """Ask for a response, unless the server will answer the caller's turn by itself, and take this up with it."""
         if self._speech.open_ms(self._uplink.sent_ms) or self._answer_owed:
             return []
-        return [Send(event) for event in self._responses.request()]
-
-    def _again_after(self, response: events.Response, now_s: float) -> None:
-        """A response that failed, by a rate limit for instance, is asked for again a little later."""
-        if response.status != "failed":
-            self._failures = 0
-        elif self._failures < len(RETRY_S):
-            self._retry_at_s = now_s + RETRY_S[self._failures]
-            self._failures += 1
+        return self.agent.request()
 
     def _tool_call(self, item: events.Item, now_s: float) -> list[Action]:
         arguments = parse_arguments(item.arguments)
@@ -397,7 +294,7 @@ class Conversation:
         known = item.name == REQUEST_HUMAN
         output = "Noted: a person will call back." if known else f"There is no tool named {item.name!r}."
         told = Send(tool_output(item.call_id or "", output))
-        return [called, told, *(Send(event) for event in self._responses.request())]
+        return [called, told, *self.agent.request()]
 
     def _error(self, error: events.ErrorBody, now_s: float) -> list[Action]:
         code = error.code or error.type or "unknown"
@@ -407,7 +304,7 @@ class Conversation:
         elif event_id == CLOSING_ID:
             self._closing_unconfirmed = False
         elif event_id == "agent_response":
-            self._responses.refused()
+            self.agent.refused()
         else:
             self._sidecar.request_failed(event_id, code)
         return [Failure(code, error.message or ""), *self._ready(now_s)]
@@ -422,7 +319,7 @@ class Conversation:
     def _maybe_hang_up(self, now_s: float) -> list[Action]:
         if self._goodbye is None:
             return []
-        busy = not self._playout.idle or self._responses.speaking or self._speech.open_ms(self._uplink.sent_ms) > 0
+        busy = not self.agent.silent or self.agent.speaking or self._speech.open_ms(self._uplink.sent_ms) > 0
         if not self._goodbye.is_over(now_s, busy=busy):
             return []
         goodbye, self._goodbye = self._goodbye, None

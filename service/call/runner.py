@@ -4,37 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ParamSpec
 
-import structlog
-
-from service.billing.meter import Meter
-from service.billing.prices import PriceTable
 from service.call import ending
-from service.call.actions import Action, Answered, BargeIn, Failure, HangUp, Send, ToolCalled, TurnTranscribed
+from service.call.actions import Action, Failure, HangUp, Send, TurnTranscribed
 from service.call.conversation import Conversation
 from service.call.ending import Ending
-from service.call.journal import Journal
 from service.call.leg import Confirmed, Digit, Ended, Leg, LegEvent, MediaActive, MediaHeld, MediaLost
-from service.call.record import CallRecord
 from service.call.recording import CallRecording
-from service.call.registry import Registry
-from service.call.sessions import EXPIRED, FATAL, OpenSession, Session, Sessions, Target
+from service.call.report import CallReport
+from service.call.services import CallServices
+from service.call.sessions import EXPIRED, FATAL, Session, Sessions
 from service.call.state import Event, State, after
-from service.call.tools import END_CALL, REQUEST_HUMAN, call_back_of, claim_of
-from service.clock import Clock
-from service.config import Realtime, Transcription
 from service.media.echo import EchoControl
 from service.media.playout import Playout
 from service.media.uplink import Uplink
-from service.outbox.outbox import Outbox
-from service.realtime.client import Received, SessionError, open_session
+from service.realtime.client import Received, SessionError
 from service.realtime.event_log import EventLog
 from service.realtime.events import Malformed, Unknown
-from service.telemetry.metrics import Metrics
-from service.transcript.sidecar import Priced, Sidecar, TranscribedTurn
+from service.transcript.sidecar import Sidecar
 
 P = ParamSpec("P")
 
@@ -45,44 +34,21 @@ EXCHANGE_RETRY_S = 5.0
 APOLOGY_LIMIT_S = 12.0
 WRAP_UP_S = 30.0
 """From the time limit to BYE: long enough for a goodbye."""
-MAX_DIGITS_KEPT = 256
 BYE_TIMEOUT_S = 5.0
 """How long a BYE of ours may stay unanswered before the call is written without it."""
-STRANGE_EVENTS_LOGGED = 20
-"""Event types named in the log per call, so that a strange server cannot fill it."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallServices:
-    """What every call of the worker shares."""
-
-    realtime: Realtime
-    target: Target
-    transcription: Transcription
-    transcription_instructions: str
-    worker_id: str
-    retry_after_s: int
-    max_call_s: float
-    echo_tail_ms: int
-    prices: PriceTable
-    outbox: Outbox
-    metrics: Metrics
-    registry: Registry
-    clock: Clock
-    open_session: OpenSession = open_session
-    recordings: Path | None = None
-    """Directory; None: calls are not recorded."""
 
 
 class CallRunner:
     """Carries one call. `run` returns when all of it is written."""
 
     def __init__(self, call_id: str, leg: Leg, services: CallServices) -> None:
-        realtime, transcription, clock = services.realtime, services.transcription, services.clock
+        realtime, transcription = services.realtime, services.transcription
         self._leg = leg
         self._services = services
-        self._log = structlog.get_logger().bind(call_id=call_id)
-        self._meter = Meter(services.prices, realtime.model, transcription.asr_model or None)
+        self._clock = services.clock
+        self._report = CallReport(call_id, leg.invite, services)
+        self._log = self._report.log
+        self.record = self._report.record
         self._playout = Playout(leg.audio)
         self._echo = EchoControl(services.echo_tail_ms) if services.echo_tail_ms else None
         self._conversation = Conversation(
@@ -98,17 +64,15 @@ class CallRunner:
             interruptible=realtime.session.audio.input.turn_detection.interrupt_response,
             answering=realtime.session.audio.input.turn_detection.create_response,
         )
-        self.record = CallRecord(call_id, leg.invite, clock, realtime.model, self._meter.ledger, clock.monotonic())
         self.record.lines = self._conversation.lines
         self._recording = CallRecording(services.recordings, self.record, leg.audio)
-        self._journal = Journal(services.outbox, call_id, services.worker_id)
         self._state = State.OPENING
         self._changed = asyncio.Event()
         self._sessions = Sessions(
             services.open_session,
             services.target,
             self._event_log(realtime.event_log),
-            self._on_session_opened,
+            self._report.session_opened,
         )
         self._session: Session | None = None
         self._session_error: SessionError | None = None
@@ -118,18 +82,15 @@ class CallRunner:
         self._ending: Ending | None = None
         self._held = False
         self._wrapped_up = False
-        self._strange: set[str] = set()
 
     # -- life ------------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Answer, talk, write. Whatever goes wrong ends in a record with a result and a reason."""
-        invite = self.record.invite
-        self._services.registry.enter(self.record)
-        self._log.info("call_invited", line=invite.line, caller=invite.from_uri, peer=invite.peer)
+        self._report.invited()
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._journal.run())
+                group.create_task(self._report.write())
                 try:
                     await self._answer_and_talk(group)
                 except Exception as broken:  # noqa: BLE001 -- one broken call must not take the worker with it
@@ -138,7 +99,7 @@ class CallRunner:
                     await self._recording.finish()
                     self._finish()
         finally:
-            self._services.registry.leave(self.record)
+            self._report.left()
 
     def hang_up(self, why: Ending) -> None:
         """End the call from our side, as the drain does when its time is up."""
@@ -175,8 +136,7 @@ class CallRunner:
         session = opening.result()
         if isinstance(session, SessionError):
             self._session_error = session
-            self._log.warning("session_not_opened", reason=session.reason, problem=str(session))
-            self._services.metrics.realtime_error(session.reason)
+            self._report.session_failed("session_not_opened", session)
             if self._leg_ended is None:
                 self._enter(Event.SESSION_LOST)
                 self._leg.refuse(503, "Service Unavailable", self._services.retry_after_s)
@@ -192,7 +152,7 @@ class CallRunner:
         The old one is closed in the `background`: a server that does not answer must hold up nothing.
         """
         self._session, self._session_error = session, None
-        self._exchange_at_s = self._services.clock.monotonic() + self._services.realtime.session_max_s
+        self._exchange_at_s = self._clock.monotonic() + self._services.realtime.session_max_s
         successor: Session | None = None
         carriers = [group.create_task(self._send(session)), group.create_task(self._receive(session))]
         try:
@@ -218,16 +178,15 @@ class CallRunner:
         if lost.reason in FATAL or not self._worth_reopening():
             self._enter(Event.SESSION_LOST)
             return None
-        self._resuming_since_s = self._services.clock.monotonic()
+        self._resuming_since_s = self._clock.monotonic()
         session = await self._sessions.reopen(self._worth_reopening)
         self._resuming_since_s = None
         if isinstance(session, SessionError):
             self._session_error = session
-            self._log.warning("session_not_replaced", reason=session.reason, problem=str(session))
+            self._report.session_failed("session_not_replaced", session)
             self._enter(Event.SESSION_LOST)
             return None
-        self._services.metrics.realtime_reconnected(lost.reason)
-        self._log.info("session_replaced", reason=lost.reason)
+        self._report.session_changed("session_replaced", lost.reason)
         self._enter(Event.SESSION_READY)
         self._take_over(session)
         return session
@@ -235,21 +194,20 @@ class CallRunner:
     async def _exchange(self) -> Session | None:
         """Before the server ends the session: open another, and change over if the pause still lasts."""
         successor = await self._sessions.open()
-        now_s = self._services.clock.monotonic()
+        now_s = self._clock.monotonic()
         if isinstance(successor, SessionError) or not self._exchange_is_due():
             self._exchange_at_s = now_s + EXCHANGE_RETRY_S
             if not isinstance(successor, SessionError):
                 await successor.close()
             return None
-        self._services.metrics.realtime_reconnected("session_age")
-        self._log.info("session_exchanged")
+        self._report.session_changed("session_exchanged", "session_age")
         self._conversation.session_lost()
         self._take_over(successor)
         return successor
 
     def _take_over(self, session: Session) -> None:
         self._session = session
-        self._do(self._conversation.resume(self._services.clock.monotonic()))
+        self._do(self._conversation.resume(self._clock.monotonic()))
 
     async def _flush(self) -> None:
         """The leg is gone: get what is still owed."""
@@ -260,11 +218,11 @@ class CallRunner:
         """No session any more: apologise if the caller is still there, and give up what has not come."""
         if self._leg_ended is None:
             self._log.warning("call_given_up", reason=self._session_error.reason if self._session_error else "unknown")
-            self._conversation.apologize()
-            await self._until(lambda: self._conversation.silent or self._leg_ended is not None, APOLOGY_LIMIT_S)
+            self._conversation.agent.apologize()
+            await self._until(lambda: self._conversation.agent.silent or self._leg_ended is not None, APOLOGY_LIMIT_S)
             self._leg.hangup("session lost")
         reason = "flush_timeout" if self._session_error is None else "session_lost"
-        self._do(self._conversation.abandon(reason, self._services.clock.monotonic()))
+        self._do(self._conversation.abandon(reason, self._clock.monotonic()))
         await self._until(lambda: self._leg_ended is not None, BYE_TIMEOUT_S)
         self._enter(Event.FLUSHED)
 
@@ -279,7 +237,7 @@ class CallRunner:
         return self._broken() or self._state is State.CLOSING
 
     def _exchange_is_due(self) -> bool:
-        late = self._services.clock.monotonic() >= self._exchange_at_s
+        late = self._clock.monotonic() >= self._exchange_at_s
         return late and self._state is State.LIVE and self._conversation.pausing
 
     def _worth_reopening(self) -> bool:
@@ -288,43 +246,30 @@ class CallRunner:
             return not self._conversation.settled and self._flush_left_s() > 0
         since_s = self._resuming_since_s
         limit_s = self._services.realtime.reconnect_timeout_s
-        return since_s is None or self._services.clock.monotonic() - since_s < limit_s
+        return since_s is None or self._clock.monotonic() - since_s < limit_s
 
     def _flush_left_s(self) -> float:
-        ended_s = self.record.ended_s if self.record.ended_s is not None else self._services.clock.monotonic()
-        return ended_s + self._services.transcription.flush_timeout_s - self._services.clock.monotonic()
+        ended_s = self.record.ended_s if self.record.ended_s is not None else self._clock.monotonic()
+        return ended_s + self._services.transcription.flush_timeout_s - self._clock.monotonic()
 
     def _finish(self) -> None:
         """Write the end of the call."""
-        record, clock = self.record, self._services.clock
-        self._meter.finish()
-        record.ended_s = record.ended_s or clock.monotonic()
-        record.state = State.ENDED.name
+        record = self.record
         record.underruns = self._playout.underruns
         record.uplink_dropped += self._leg.audio.uplink_dropped
-        record.ending = self._ending or self._why_ended()
         if self._leg_ended is not None:
             record.stats = self._leg_ended.stats
-        if self._journal.opened:
-            self._journal.put("call.ended", record.ended_data(), clock.wall())
-        self._journal.finish()
+        self._report.ended(self._ending or self._why_ended())
         self._sessions.close()
-        self._services.metrics.call_ended(record)
-        self._log.info(
-            "call_ended",
-            result=record.ending.result,
-            reason=record.ending.reason,
-            duration_s=round(record.duration_s, 3),
-            turns=len(record.turns),
-            cost_usd=str(record.ledger.cost_usd),
-        )
 
     def _why_ended(self) -> Ending:
         if self._session_error is not None:
             return ending.by_session(self._session_error.reason)
         if self._leg_ended is not None:
             answered = self.record.answered_s is not None
-            return ending.by_leg(self._leg_ended, answered=answered, greeting_heard=self._conversation.greeting_heard)
+            return ending.by_leg(
+                self._leg_ended, answered=answered, greeting_heard=self._conversation.agent.greeting_heard
+            )
         return ending.INTERNAL
 
     def _broke(self, broken: BaseException) -> None:
@@ -375,14 +320,8 @@ class CallRunner:
     def _session_lost(self, error: SessionError) -> None:
         if self._session_error is None:
             self._session_error = error
-            self._log.warning("session_lost", reason=error.reason, problem=str(error))
-            self._services.metrics.realtime_error(error.reason)
+            self._report.session_failed("session_lost", error)
             self._changed.set()
-
-    def _on_session_opened(self, seen: list[Received]) -> None:
-        for received in seen:
-            self._meter.observe(received.as_dict())
-        self.record.model = self._meter.model
 
     def _on_leg_event(self, event: LegEvent) -> None:
         match event:
@@ -397,11 +336,11 @@ class CallRunner:
             case MediaLost():
                 self.hang_up(ending.MEDIA_LOST)
             case Digit(digit=digit):
-                self.record.digits = (self.record.digits + digit)[:MAX_DIGITS_KEPT]
-                self._conversation.key_pressed(digit, self._services.clock.monotonic())
+                self._report.digit(digit)
+                self._conversation.key_pressed(digit, self._clock.monotonic())
             case Ended():
                 self._leg_ended = event
-                self.record.ended_s = self._services.clock.monotonic()
+                self.record.ended_s = self._clock.monotonic()
                 if self._state is not State.OPENING:
                     self._enter(Event.LEG_ENDED)
                 self._changed.set()
@@ -413,13 +352,11 @@ class CallRunner:
         self._enter(Event.CONFIRMED)
 
     def _start(self) -> None:
-        """The caller is connected: from here on the receiver is told."""
+        """The caller is connected."""
         if self.record.answered_s is None:
-            self.record.answered_s = self._services.clock.monotonic()
-            self._recording.begin(self.record.answered_s)
-            self._journal.put("call.started", self.record.started_data(), self._services.clock.wall())
-            self._services.metrics.call_answered(self.record)
-            self._log.info("call_answered", codec=self.record.codec)
+            now_s = self._clock.monotonic()
+            self._recording.begin(now_s)
+            self._report.answered(now_s)
 
     def _on_tick(self) -> None:
         frames = self._leg.audio.take_uplink()
@@ -429,9 +366,9 @@ class CallRunner:
             # Without a session the audio is kept for the next one.
             cleaned = frame if self._echo is None else self._echo.clean(frame)
             self._do([Send(self._conversation.caller_audio(cleaned))])
-        now_s = self._services.clock.monotonic()
+        now_s = self._clock.monotonic()
         if self._resuming_since_s is not None:
-            self._conversation.bridge(now_s - self._resuming_since_s)
+            self._conversation.agent.bridge(now_s - self._resuming_since_s)
         self._do(self._conversation.tick(now_s, held=self._held))
         self._mind_the_limit(now_s)
 
@@ -460,29 +397,13 @@ class CallRunner:
 
     def _on_server_event(self, received: Received) -> None:
         event = received.event
-        priced = self._account(received)
+        priced = self._report.account(received)
         if isinstance(event, Unknown | Malformed):
-            self._strange_event(event)
+            self._report.strange_event(event)
             return
-        self._do(self._conversation.server_event(event, priced, self._services.clock.monotonic()))
+        self._do(self._conversation.server_event(event, priced, self._clock.monotonic()))
         if self._state is State.CLOSING:
             self._changed.set()
-
-    def _account(self, received: Received) -> Priced | None:
-        if not received.metered:
-            return None
-        entry = self._meter.observe(received.as_dict())
-        if entry is None:
-            return None
-        self._services.metrics.usage(self.record.call_id, entry, self.record.ledger.priced_usd)
-        return Priced(entry.model, entry.usage.as_json(), entry.cost.usd if entry.cost else None)
-
-    def _strange_event(self, event: Unknown | Malformed) -> None:
-        kind = "unknown_event" if isinstance(event, Unknown) else "malformed_event"
-        self._services.metrics.realtime_error(kind)
-        if event.type not in self._strange and len(self._strange) < STRANGE_EVENTS_LOGGED:
-            self._strange.add(event.type)
-            self._log.warning(f"realtime_{kind}", type=event.type, problem=getattr(event, "problem", None))
 
     # -- what is to be done ----------------------------------------------------------------------------------------
 
@@ -493,47 +414,20 @@ class CallRunner:
                     if self._session is not None:
                         self._session.send(event)
                 case TurnTranscribed(turn=turn):
-                    self._turn_transcribed(turn)
+                    self._start()
+                    self._report.turn(turn)
                 case HangUp(reason=reason):
                     self.hang_up(ending.by_agent(reason))
-                case BargeIn(heard_ms=heard_ms):
-                    self.record.barge_ins += 1
-                    self._services.metrics.barge_in()
-                    self._log.info("agent_interrupted", heard_ms=heard_ms)
-                case Answered(latency_s=latency_s):
-                    self.record.answer_latencies_s.append(latency_s)
-                    self._services.metrics.responded(self.record.call_id, latency_s)
-                case Failure(code=code, message=message):
-                    self._services.metrics.realtime_error(code)
-                    self._log.warning("realtime_error", code=code, message=message)
-                    if code in FATAL or code == EXPIRED:
-                        self._session_lost(SessionError(code, message))
-                case ToolCalled(name=name, arguments=arguments):
-                    self._log.info("tool_called", tool=name)
-                    if name == END_CALL:
-                        self.record.claim = claim_of(arguments)
-                    elif name == REQUEST_HUMAN:
-                        self.record.human_requested = True
-                        self.record.call_back_number = call_back_of(arguments)
-
-    def _turn_transcribed(self, turn: TranscribedTurn) -> None:
-        self._start()
-        data = self.record.turn_data(turn)
-        self.record.turns.append(data)
-        asked_s = self._services.clock.monotonic() - turn.latency_s
-        metrics, clock = self._services.metrics, self._services.clock
-
-        def stored() -> None:
-            metrics.turn_stored(turn.source, clock.monotonic() - asked_s)
-
-        self._journal.put("turn.transcribed", data, clock.wall(), stored)
-        self._log.info("turn_transcribed", turn=turn.turn, source=turn.source, transcript=turn.transcript)
+                case _:
+                    self._report.happened(action)
+                    if isinstance(action, Failure) and (action.code in FATAL or action.code == EXPIRED):
+                        self._session_lost(SessionError(action.code, action.message))
 
     def _event_log(self, directory: Path | None) -> EventLog | None:
         if directory is None:
             return None
         try:
-            return EventLog(directory, self.record.call_id, self._services.clock.monotonic())
+            return EventLog(directory, self.record.call_id, self._clock.monotonic())
         except OSError as error:
             self._log.error("event_log_unwritable", problem=str(error))
             return None

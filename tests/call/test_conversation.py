@@ -339,9 +339,9 @@ def test_an_idle_timeout_is_not_transcribed(call: Call) -> None:
 def test_the_greeting_counts_as_heard_after_its_end(call: Call) -> None:
     call.agent_says("a1", 600)
     call.wait(300)
-    assert not call.conversation.greeting_heard
+    assert not call.conversation.agent.greeting_heard
     call.wait(600)
-    assert call.conversation.greeting_heard
+    assert call.conversation.agent.greeting_heard
 
 
 def test_who_cuts_the_greeting_short_is_greeted_by_the_answer(call: Call) -> None:
@@ -349,12 +349,12 @@ def test_who_cuts_the_greeting_short_is_greeted_by_the_answer(call: Call) -> Non
     call.wait(200)
     call.caller_begins("u1")
     call.agent_done("a1", status="cancelled")
-    assert not call.conversation.greeting_heard
+    assert not call.conversation.agent.greeting_heard
     call.wait(500)
     call.caller_ends("u1")
     call.agent_says("a2", 800)
     call.wait(1000)
-    assert call.conversation.greeting_heard
+    assert call.conversation.agent.greeting_heard
 
 
 def test_caller_audio_is_resampled_to_24_khz(call: Call) -> None:

@@ -199,9 +199,9 @@ async def test_the_line_is_not_dead_while_a_session_is_awaited(outbox: Outbox) -
         call.line_plays(200)
         first.breaks()
         await call.until(lambda: world.runner._resuming_since_s is not None)
-        world.runner._conversation.bridge(0.5)
+        world.runner._conversation.agent.bridge(0.5)
         assert world.runner._playout.idle
-        world.runner._conversation.bridge(1.0)
+        world.runner._conversation.agent.bridge(1.0)
         assert not world.runner._playout.idle
         world.leg.caller_hangs_up()
 

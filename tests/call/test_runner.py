@@ -12,7 +12,8 @@ import pytest
 from service.billing.prices import PriceTable
 from service.call.leg import Confirmed, Ended, Invite, LegEvent, MediaActive
 from service.call.registry import Registry
-from service.call.runner import CallRunner, CallServices
+from service.call.runner import CallRunner
+from service.call.services import CallServices
 from service.call.sessions import OpenSession, Target
 from service.clock import Clock
 from service.config import Realtime, Transcription

@@ -1,0 +1,156 @@
+"""What a call tells the outside: its record, its webhooks, its metrics and its log lines. Decides nothing."""
+
+from __future__ import annotations
+
+import structlog
+
+from service.billing.meter import Meter
+from service.call.actions import Answered, BargeIn, Failure, ToolCalled
+from service.call.ending import Ending
+from service.call.journal import Journal
+from service.call.leg import Invite
+from service.call.record import CallRecord
+from service.call.services import CallServices
+from service.call.state import State
+from service.call.tools import END_CALL, REQUEST_HUMAN, call_back_of, claim_of
+from service.realtime.client import Received, SessionError
+from service.realtime.events import Malformed, Unknown
+from service.transcript.sidecar import Priced, TranscribedTurn
+
+MAX_DIGITS_KEPT = 256
+STRANGE_EVENTS_LOGGED = 20
+"""Event types named in the log per call, so that a strange server cannot fill it."""
+
+
+class CallReport:
+    """One call, told as it happens."""
+
+    def __init__(self, call_id: str, invite: Invite, services: CallServices) -> None:
+        clock = services.clock
+        self._services = services
+        self._clock = clock
+        self._metrics = services.metrics
+        self._meter = Meter(services.prices, services.realtime.model, services.transcription.asr_model or None)
+        self._journal = Journal(services.outbox, call_id, services.worker_id)
+        self._strange: set[str] = set()
+        self.log = structlog.get_logger().bind(call_id=call_id)
+        self.record = CallRecord(call_id, invite, clock, services.realtime.model, self._meter.ledger, clock.monotonic())
+
+    async def write(self) -> None:
+        """Write the webhooks to the outbox, until `ended`."""
+        await self._journal.run()
+
+    # -- the call --------------------------------------------------------------------------------------------------
+
+    def invited(self) -> None:
+        """The INVITE has come."""
+        invite = self.record.invite
+        self._services.registry.enter(self.record)
+        self.log.info("call_invited", line=invite.line, caller=invite.from_uri, peer=invite.peer)
+
+    def answered(self, now_s: float) -> None:
+        """The caller is connected: from here on the receiver is told."""
+        self.record.answered_s = now_s
+        self._journal.put("call.started", self.record.started_data(), self._clock.wall())
+        self._metrics.call_answered(self.record)
+        self.log.info("call_answered", codec=self.record.codec)
+
+    def digit(self, digit: str) -> None:
+        """A key of the caller's telephone."""
+        self.record.digits = (self.record.digits + digit)[:MAX_DIGITS_KEPT]
+
+    def ended(self, ending: Ending) -> None:
+        """All that was to be told was told."""
+        record = self.record
+        self._meter.finish()
+        record.ended_s = record.ended_s or self._clock.monotonic()
+        record.state = State.ENDED.name
+        record.ending = ending
+        if self._journal.opened:
+            self._journal.put("call.ended", record.ended_data(), self._clock.wall())
+        self._journal.finish()
+        self._metrics.call_ended(record)
+        self.log.info(
+            "call_ended",
+            result=ending.result,
+            reason=ending.reason,
+            duration_s=round(record.duration_s, 3),
+            turns=len(record.turns),
+            cost_usd=str(record.ledger.cost_usd),
+        )
+
+    def left(self) -> None:
+        """All of it is written."""
+        self._services.registry.leave(self.record)
+
+    # -- its sessions ----------------------------------------------------------------------------------------------
+
+    def session_opened(self, seen: list[Received]) -> None:
+        """`seen` came while it was opened."""
+        for received in seen:
+            self._meter.observe(received.as_dict())
+        self.record.model = self._meter.model
+
+    def session_failed(self, what: str, error: SessionError) -> None:
+        """`what` is the log line: a session was lost, or not to be had."""
+        self.log.warning(what, reason=error.reason, problem=str(error))
+        self._metrics.realtime_error(error.reason)
+
+    def session_changed(self, what: str, reason: str) -> None:
+        """`what` is the log line: another session has taken over."""
+        self._metrics.realtime_reconnected(reason)
+        self.log.info(what, reason=reason)
+
+    def account(self, received: Received) -> Priced | None:
+        """Enter the usage of an event, where it reports any."""
+        if not received.metered:
+            return None
+        entry = self._meter.observe(received.as_dict())
+        if entry is None:
+            return None
+        self._metrics.usage(self.record.call_id, entry, self.record.ledger.priced_usd)
+        return Priced(entry.model, entry.usage.as_json(), entry.cost.usd if entry.cost else None)
+
+    def strange_event(self, event: Unknown | Malformed) -> None:
+        """The server sent what the protocol does not know."""
+        kind = "unknown_event" if isinstance(event, Unknown) else "malformed_event"
+        self._metrics.realtime_error(kind)
+        if event.type not in self._strange and len(self._strange) < STRANGE_EVENTS_LOGGED:
+            self._strange.add(event.type)
+            self.log.warning(f"realtime_{kind}", type=event.type, problem=getattr(event, "problem", None))
+
+    # -- the conversation ------------------------------------------------------------------------------------------
+
+    def turn(self, turn: TranscribedTurn) -> None:
+        """A caller turn has its transcript."""
+        data = self.record.turn_data(turn)
+        self.record.turns.append(data)
+        asked_s = self._clock.monotonic() - turn.latency_s
+
+        def stored() -> None:
+            self._metrics.turn_stored(turn.source, self._clock.monotonic() - asked_s)
+
+        self._journal.put("turn.transcribed", data, self._clock.wall(), stored)
+        self.log.info("turn_transcribed", turn=turn.turn, source=turn.source, transcript=turn.transcript)
+
+    def happened(self, what: BargeIn | Answered | Failure | ToolCalled) -> None:
+        """Something worth counting."""
+        record = self.record
+        match what:
+            case BargeIn(heard_ms=heard_ms):
+                record.barge_ins += 1
+                self._metrics.barge_in()
+                self.log.info("agent_interrupted", heard_ms=heard_ms)
+            case Answered(latency_s=latency_s):
+                record.answer_latencies_s.append(latency_s)
+                self._metrics.responded(record.call_id, latency_s)
+            case Failure(code=code, message=message):
+                self._metrics.realtime_error(code)
+                self.log.warning("realtime_error", code=code, message=message)
+            case ToolCalled(name=name, arguments=arguments):
+                self.log.info("tool_called", tool=name)
+                if name == END_CALL:
+                    record.claim = claim_of(arguments)
+                elif name == REQUEST_HUMAN:
+                    record.human_requested = True
+                    record.call_back_number = call_back_of(arguments)

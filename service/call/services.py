@@ -1,0 +1,37 @@
+"""What every call of a worker shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.billing.prices import PriceTable
+from service.call.registry import Registry
+from service.call.sessions import OpenSession, Target
+from service.clock import Clock
+from service.config import Realtime, Transcription
+from service.outbox.outbox import Outbox
+from service.realtime.client import open_session
+from service.telemetry.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class CallServices:
+    """What every call of the worker shares."""
+
+    realtime: Realtime
+    target: Target
+    transcription: Transcription
+    transcription_instructions: str
+    worker_id: str
+    retry_after_s: int
+    max_call_s: float
+    echo_tail_ms: int
+    prices: PriceTable
+    outbox: Outbox
+    metrics: Metrics
+    registry: Registry
+    clock: Clock
+    open_session: OpenSession = open_session
+    recordings: Path | None = None
+    """Directory; None: calls are not recorded."""
