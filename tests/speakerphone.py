@@ -81,8 +81,11 @@ class Speakerphone:
 
     def _wait_until(self, due_s: float) -> None:
         while (left_s := due_s - time.monotonic()) > 0:
-            for ready in select.select([self._rtp, self._sip], [], [], left_s)[0]:
-                ready.receive()
+            readable = select.select([self._rtp.fileno(), self._sip.fileno()], [], [], left_s)[0]
+            if self._rtp.fileno() in readable:
+                self._rtp.receive()
+            if self._sip.fileno() in readable:
+                self._sip.receive()
 
     def _play(self) -> Pcm:
         """The next frame of the jitter buffer; loopback neither loses nor reorders."""

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from service.media.echo_filter import BLOCK, EchoFilter, Split
 from service.media.ring import FRAME_MS, SILENCE, UplinkFrame
 
-EVIDENCE = 1.0
+EVIDENCE = 1.2
 """Mean over the bands of ln(1 + power / what echo and noise explain) at which a frame is the caller's.
 
-Measured with echo 10 to 40 dB down and 60 to 250 ms late: echo stays below, speech of -25 dBFS is above from 40 ms on,
+Measured with echo 10 to 40 dB down and 60 to 250 ms late: echo stays below, speech of -25 dBFS is above from 60 ms on,
 in the agent's first second as well."""
 HANGOVER_FRAMES = 10
 """Soft ends of words, and the gaps between them."""

@@ -36,7 +36,7 @@ MEMORY = 0.95
 ASTRAY = 0.8
 ASTRAY_SHARE = 0.5
 """A filter is astray when it leaves this much and more of what was heard, though what it takes out is as large as this
-share of it: the echo has moved, as when a jitter buffer on the way slips. While a caller speaks the share is smaller."""
+share of it: the echo has moved, as when a jitter buffer on the way slips. A caller's speech makes the share smaller."""
 LEAST_ENERGY = 1e5
 """Of 0.4 s at -75 dBFS: below it nothing is decided."""
 CONSTRAINED = 2
@@ -73,6 +73,9 @@ class EchoFilter:
         self._echo_block: Samples = np.zeros(2 * BLOCK, np.float32)
         self._powers: Power = np.empty((parts, BINS), np.float32)
         self._steps: Spectrum = np.empty((parts, BINS), np.complex64)
+        self._heard_energy = 0.0
+        self._rest_energy = 0.0
+        self._echo_energy = 0.0
         self._start_over()
 
     def forget_played(self) -> None:
