@@ -113,11 +113,12 @@ class CallReport:
 
     def strange_event(self, event: Unknown | Malformed) -> None:
         """The server sent what the protocol does not know."""
-        kind = "unknown_event" if isinstance(event, Unknown) else "malformed_event"
-        self._metrics.realtime_error(kind)
+        malformed = isinstance(event, Malformed)
+        self._metrics.realtime_error("malformed_event" if malformed else "unknown_event")
         if event.type not in self._strange and len(self._strange) < STRANGE_EVENTS_LOGGED:
             self._strange.add(event.type)
-            self.log.warning(f"realtime_{kind}", type=event.type, problem=getattr(event, "problem", None))
+            what = "realtime_malformed_event" if malformed else "realtime_unknown_event"
+            self.log.warning(what, type=event.type, problem=getattr(event, "problem", None))
 
     # -- the conversation ------------------------------------------------------------------------------------------
 

@@ -109,8 +109,8 @@ def measure(bench: Bench) -> Measurement:
         "Echo of the agent's own voice",
         f"calls of {seconds:g} s, {AT_ONCE} at once, to the embedded engine (Silero VAD, threshold 0.5; the greeting"
         " lasts nearly 10 s) by a telephone that sends back what it plays: G.711 both ways, the level by energy, the"
-        " delay without the telephone's jitter buffer of 40 ms, a room of 60 ms; in the last rows its owner says a sentence"
-        f" at {SAID_AT_S:g} s, at {SAID_DBFS:g} dBFS",
+        " delay without the telephone's jitter buffer of 40 ms, a room of 60 ms; in the last rows its owner says a"
+        f" sentence at {SAID_AT_S:g} s, at {SAID_DBFS:g} dBFS",
         tuple(figures),
     )
 
