@@ -20,7 +20,7 @@ from service.call.registry import Registry
 from service.call.runner import CallRunner
 from service.call.services import CallServices
 from service.call.sessions import Target
-from service.call.tools import TOOLS
+from service.call.tools import CLAIM_TOOLS, TOOLS
 from service.clock import Clock
 from service.config import Config, check_serve
 from service.http.server import HttpServer, check_exposure
@@ -29,7 +29,7 @@ from service.outbox.outbox import CALL_LEASE_S, Outbox
 from service.outbox.sender import Sender
 from service.outbox.signature import parse_secrets
 from service.outbox.store import OutboxError
-from service.prompts import announcing_recording, load_instructions
+from service.prompts import announcing_recording, load_instructions, packaged_instructions
 from service.realtime.payload import session_payload
 from service.recording.recorder import check_directory
 from service.telemetry.metrics import Metrics
@@ -70,6 +70,7 @@ class Worker:
         self._worker_id = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
         self._agent_instructions = agent_instructions(config)
         self._transcription_instructions = transcription_instructions(config)
+        self._claim_instructions = packaged_instructions("service.claim")
         self._runners: dict[str, CallRunner] = {}
         self._calls: asyncio.TaskGroup | None = None
         self._services: CallServices | None = None
@@ -219,6 +220,8 @@ class Worker:
             target=session_target(config, self._agent_instructions),
             transcription=config.transcription,
             transcription_instructions=self._transcription_instructions,
+            claim=config.claim,
+            claim_instructions=self._claim_instructions,
             worker_id=self._worker_id,
             retry_after_s=config.sip.retry_after_s,
             max_call_s=config.agent.max_call_s,
@@ -235,11 +238,12 @@ class Worker:
 def session_target(config: Config, instructions: str) -> Target:
     """Where and how this worker opens its sessions."""
     key = config.realtime.api_key
+    tools = TOOLS if config.claim.extract == "off" else [*TOOLS, *CLAIM_TOOLS]
     return Target(
         url=config.realtime_url,
         model=config.realtime.model,
         api_key=key.get_secret_value() if key is not None else None,
-        payload=session_payload(config.realtime, config.transcription, instructions=instructions, tools=TOOLS),
+        payload=session_payload(config.realtime, config.transcription, instructions=instructions, tools=tools),
         connect_timeout_s=config.realtime.connect_timeout_s,
     )
 

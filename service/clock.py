@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 
 class Clock:
@@ -13,6 +13,10 @@ class Clock:
     def __init__(self, monotonic: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
         self.monotonic = monotonic
         self.wall = wall
+
+    def today(self) -> date:
+        """The date in local time."""
+        return datetime.fromtimestamp(self.wall(), UTC).astimezone().date()
 
     def rfc3339(self, monotonic_s: float) -> str:
         """The wall-clock moment of a monotonic one, in UTC with milliseconds."""

@@ -238,6 +238,15 @@ class Transcription(_Section):
     max_output_tokens: Annotated[int, Field(ge=16, le=4096)] = 1024
 
 
+class Claim(_Section):
+    """The claim: filled from the transcripts by requests of its own, out of band."""
+
+    extract: Literal["turn", "end", "off"] = "turn"
+    """After each caller turn, once at the end of the call (and before a submission), or not at all."""
+    timeout_s: Seconds = 15.0
+    """A request without a result for this long has failed."""
+
+
 class Webhook(_Section):
     """The claims-intake endpoint."""
 
@@ -321,6 +330,7 @@ class Config(BaseSettings):
     realtime: Realtime = Realtime()
     agent: Agent = Agent()
     transcription: Transcription = Transcription()
+    claim: Claim = Claim()
     webhook: Webhook = Webhook()
     recording: Recording = Recording()
     outbox: Outbox = Outbox()

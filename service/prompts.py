@@ -1,4 +1,4 @@
-"""The two prompts: packaged with the service, or from the files that the configuration names."""
+"""The prompts: packaged with the service, or from the files that the configuration names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def load_instructions(package: str, name: str, override: Path | None, setting: s
     Raises `ConfigError` naming `setting` where the override cannot be read or is empty.
     """
     if override is None:
-        return resources.files(package).joinpath(name).read_text("utf-8")
+        return packaged_instructions(package, name)
     try:
         text = override.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -25,6 +25,11 @@ def load_instructions(package: str, name: str, override: Path | None, setting: s
     if not text.strip():
         raise ConfigError(f"{setting}: {override} is empty")
     return text
+
+
+def packaged_instructions(package: str, name: str = "instructions.txt") -> str:
+    """The text of a prompt that comes with the service."""
+    return resources.files(package).joinpath(name).read_text("utf-8")
 
 
 def announcing_recording(instructions: str) -> str:

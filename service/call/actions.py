@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from service.claim.desk import Change
 from service.realtime.commands import ClientEvent
 from service.transcript.sidecar import TranscribedTurn
 
@@ -61,4 +62,40 @@ class ToolCalled:
     arguments: dict[str, Any]
 
 
-Action = Send | TurnTranscribed | HangUp | BargeIn | Answered | Failure | ToolCalled
+@dataclass(frozen=True, slots=True)
+class ClaimChanged:
+    """A claim is known better, or differently."""
+
+    change: Change
+    turn: int
+    """The last caller turn that had its transcript then; 0 before the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimSubmitted:
+    """The agent submitted a claim, and nothing was in the way."""
+
+    change: Change
+    turn: int
+    """As in `ClaimChanged`."""
+
+
+@dataclass(frozen=True, slots=True)
+class FindClaim:
+    """Look up the claim that is kept under this reference, and tell the conversation."""
+
+    reference: str
+
+
+Action = (
+    Send
+    | TurnTranscribed
+    | HangUp
+    | BargeIn
+    | Answered
+    | Failure
+    | ToolCalled
+    | ClaimChanged
+    | ClaimSubmitted
+    | FindClaim
+)

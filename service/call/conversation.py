@@ -6,13 +6,18 @@ speech, the agent's responses, playout, the sidecar, and the lines that were sai
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from service.call.actions import Action, Failure, HangUp, Send, ToolCalled, TurnTranscribed
 from service.call.agent import Agent
 from service.call.goodbye import AfterSilence, Goodbye, Silences
+from service.call.intake import ClaimIntake, claims_off
 from service.call.keypad import Keypad
 from service.call.lines import Lines
 from service.call.speech import CallerSpeech
-from service.call.tools import END_CALL, REQUEST_HUMAN, parse_arguments, tool_output
+from service.call.tools import END_CALL, REQUEST_HUMAN, claim_of, parse_arguments, tool_output
+from service.claim.extraction import is_claim
 from service.media.playout import Playout
 from service.media.ring import UplinkFrame
 from service.media.uplink import Uplink, upsampled
@@ -34,10 +39,18 @@ class Conversation:
     """The state of one conversation."""
 
     def __init__(
-        self, *, uplink: Uplink, playout: Playout, sidecar: Sidecar, interruptible: bool, answering: bool = True
+        self,
+        *,
+        uplink: Uplink,
+        playout: Playout,
+        sidecar: Sidecar,
+        interruptible: bool,
+        answering: bool = True,
+        claims: ClaimIntake | None = None,
     ) -> None:
         self._uplink = uplink
         self._sidecar = sidecar
+        self._claims = claims or claims_off()
         self._answering = answering
         self._speech = CallerSpeech()
         self._keypad = Keypad()
@@ -70,8 +83,12 @@ class Conversation:
     def wrap_up(self, why: str) -> list[Action]:
         """The agent is asked to end the call. `why` is a sentence for it."""
         text = f"{why} Say so, say goodbye, and call end_call."
-        note = ItemCreate(item={"type": "message", "role": "system", "content": [{"type": "input_text", "text": text}]})
-        return [Send(note), *self._unasked()]
+        return [Send(_note(text)), *self._unasked()]
+
+    def claim_found(self, reference: str, kept: Mapping[str, Any] | None, now_s: float) -> list[Action]:
+        """What a `FindClaim` has found; None: nothing, or it cannot be read."""
+        self._claims.found(reference, kept)
+        return self._claims_go_on(now_s)
 
     def tick(self, now_s: float, *, held: bool = False) -> list[Action]:
         """Once per 20 ms: playout (not while the call is on hold), time-outs, what is ready to leave."""
@@ -84,6 +101,7 @@ class Conversation:
         """The leg is gone: stop listening and speaking, commit what the caller was saying."""
         self._closing = self._closing_unconfirmed = True
         self._goodbye = None
+        self._claims.closing()
         actions: list[Action] = [Send(SessionUpdate(event_id=CLOSING_ID, session=listening_off()))]
         actions += self.agent.stop()
         if self._speech.open_ms(self._uplink.sent_ms) >= MIN_COMMIT_MS:
@@ -94,7 +112,8 @@ class Conversation:
     def abandon(self, reason: str, now_s: float) -> list[Action]:
         """No more will come from the server: open turns leave as they stand."""
         self._sidecar.abandon(reason)
-        return self._ready(now_s)
+        self._claims.session_lost()
+        return self._ready(now_s) + self._claims.finish(self.lines)
 
     # -- one session takes over from another -----------------------------------------------------------------------
 
@@ -107,6 +126,7 @@ class Conversation:
         self._resend_from_ms = max(0, self._uplink.sent_ms - RESEND_MS) if speech_from_ms is None else speech_from_ms
         if self._goodbye is not None:
             self._goodbye.call_id = ""
+        self._claims.session_lost()
 
     def resume(self, now_s: float) -> list[Action]:
         """A new session is open: tell it the conversation, then the audio that no item held, then go on."""
@@ -128,6 +148,7 @@ class Conversation:
         actions += [Send(AudioAppend(audio=pcm)) for pcm in self._uplink.restart(self._resend_from_ms)]
         if self._speech_was_open:
             self._speech.sent_again()
+        self._claims.resumed()
         return actions + self._ready(now_s)
 
     @property
@@ -138,12 +159,13 @@ class Conversation:
             and not self._answer_owed
             and not self._speech.open_ms(self._uplink.sent_ms)
             and not self._sidecar.open_turns
+            and not self._claims.busy
         )
 
     @property
     def settled(self) -> bool:
         """After `close`: whether everything that was asked for has come."""
-        return not (
+        return self._claims.settled and not (
             self._closing_unconfirmed or self._commit_unconfirmed or self.agent.speaking or self._sidecar.open_turns
         )
 
@@ -192,7 +214,7 @@ class Conversation:
                 return self._response_done(event.response, priced, now_s)
             case events.SessionUpdated():
                 self._closing_unconfirmed = False
-                return []
+                return self._ready(now_s)
             case events.ServerError():
                 return self._error(event.error, now_s)
             case _:
@@ -248,7 +270,7 @@ class Conversation:
         return [Send(request)] if request is not None else []
 
     def _response_created(self, response: events.Response) -> list[Action]:
-        if is_ours(response):
+        if is_ours(response) or is_claim(response):
             return []
         self.agent.response_created(response)
         self._answer_owed = False
@@ -262,13 +284,17 @@ class Conversation:
         if is_ours(response):
             self._sidecar.response_done(response, priced)
             return actions + self._ready(now_s)
+        if is_claim(response):
+            self._claims.response_done(response)
+            return actions + self._ready(now_s)
         holds, waiting = self.agent.response_done(response, now_s)
+        self._claims.agent_said()
         if self._closing:
             return actions
         for item in response.output:
             if holds and item.type == "function_call":
                 actions += self._tool_call(item, now_s)
-        return actions + waiting
+        return actions + waiting + self._claims_go_on(now_s)
 
     def _keys_told(self, now_s: float) -> list[Action]:
         told = self._keypad.take(now_s)
@@ -289,8 +315,12 @@ class Conversation:
         arguments = parse_arguments(item.arguments)
         called = ToolCalled(item.name or "", arguments)
         if item.name == END_CALL:
+            self._claims.noted_by_agent(claim_of(arguments))
             self._goodbye = Goodbye(str(arguments.get("reason", "completed")), item.call_id or "", now_s)
             return [called]
+        about_claim = self._claims.tool_called(item.name or "", arguments, item.call_id or "", now_s)
+        if about_claim is not None:
+            return [called, *about_claim]
         known = item.name == REQUEST_HUMAN
         output = "Noted: a person will call back." if known else f"There is no tool named {item.name!r}."
         told = Send(tool_output(item.call_id or "", output))
@@ -305,7 +335,7 @@ class Conversation:
             self._closing_unconfirmed = False
         elif event_id == "agent_response":
             self.agent.refused()
-        else:
+        elif not self._claims.request_failed(event_id):
             self._sidecar.request_failed(event_id, code)
         return [Failure(code, error.message or ""), *self._ready(now_s)]
 
@@ -314,13 +344,30 @@ class Conversation:
         for turn in self._sidecar.take_ready(now_s):
             self.lines.caller_said(turn.item_id, turn.transcript, turn.spoken_s)
             actions.append(TurnTranscribed(turn))
-        return actions
+            self._claims.turn_transcribed(turn.turn, turn.item_id, turn.transcript)
+        return actions + self._claims_go_on(now_s)
+
+    def _claims_go_on(self, now_s: float) -> list[Action]:
+        turns_open = self._sidecar.open_turns > 0 or self._commit_unconfirmed
+        actions = self._claims.proceed(now_s, self.lines, turns_open=turns_open, agent_speaks=self.agent.speaking)
+        answered = self._claims.take_answers()
+        if not answered or self._closing:
+            return actions
+        for call_id, output in answered:
+            actions.append(Send(tool_output(call_id, output) if call_id else _note(output)))
+        return actions + self._unasked()
 
     def _maybe_hang_up(self, now_s: float) -> list[Action]:
         if self._goodbye is None:
             return []
         busy = not self.agent.silent or self.agent.speaking or self._speech.open_ms(self._uplink.sent_ms) > 0
-        if not self._goodbye.is_over(now_s, busy=busy):
+        if not self._goodbye.is_over(now_s, busy=busy or self._claims.waiting):
             return []
         goodbye, self._goodbye = self._goodbye, None
         return [HangUp(goodbye.reason)]
+
+
+def _note(text: str) -> ItemCreate:
+    """A word to the agent that is no answer to a tool call."""
+    content = [{"type": "input_text", "text": text}]
+    return ItemCreate(item={"type": "message", "role": "system", "content": content})

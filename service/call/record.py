@@ -11,7 +11,8 @@ from service.billing.prices import plain
 from service.call.ending import Ending
 from service.call.leg import Invite, StreamStats
 from service.call.lines import Lines, as_json
-from service.call.tools import Claim
+from service.call.tools import NotedClaim
+from service.claim.claim import Claim
 from service.clock import Clock
 from service.transcript.sidecar import TranscribedTurn
 
@@ -36,7 +37,10 @@ class CallRecord:
     ending: Ending | None = None
     turns: list[dict[str, Any]] = field(default_factory=list)
     lines: Lines = field(default_factory=Lines)
-    claim: Claim = field(default_factory=dict)
+    noted_claim: NotedClaim = field(default_factory=dict)
+    """What the agent gave with `end_call`."""
+    claims: dict[int, Claim] = field(default_factory=dict)
+    """By their number on this call."""
     digits: str = ""
     human_requested: bool = False
     call_back_number: str | None = None
@@ -89,7 +93,8 @@ class CallRecord:
     def ended_data(self) -> dict[str, Any]:
         """Data of `call.ended`."""
         lines = as_json(self.lines.in_order(), self.clock.rfc3339)
-        large = sum(len(line["text"]) + 100 for line in lines) > INLINE_TRANSCRIPT_BYTES
+        claims = self._claims_data()
+        large = sum(len(line["text"]) + 100 for line in lines) + len(str(claims)) > INLINE_TRANSCRIPT_BYTES
         ending = self._ending_data()
         return {
             "ended_at": self.clock.rfc3339(self.ended_s if self.ended_s is not None else self.clock.monotonic()),
@@ -98,7 +103,7 @@ class CallRecord:
             "turns": len(self.turns),
             "transcript": None if large else lines,
             **({"transcript_url": f"/calls/{self.call_id}"} if large else {}),
-            "claim": self.claim,
+            **claims,
             "human_requested": self.human_requested,
             "call_back_number": self.call_back_number,
             "recording": self.recording,
@@ -106,6 +111,10 @@ class CallRecord:
             **self.ledger.as_json(),
             "quality": self._quality(),
         }
+
+    def claim_data(self, number: int, claim: Claim, turn: int) -> dict[str, Any]:
+        """Data of `claim.updated` and `claim.submitted`."""
+        return {"claim": number, "turn": turn, **claim.as_json()}
 
     def summary(self) -> dict[str, Any]:
         """One entry of `GET /calls`."""
@@ -130,13 +139,21 @@ class CallRecord:
             "model": self.model,
             "transcript": as_json(self.lines.in_order(), self.clock.rfc3339),
             "turns": self.turns,
-            "claim": self.claim,
+            **self._claims_data(),
             "human_requested": self.human_requested,
             "call_back_number": self.call_back_number,
             "recording": self.recording,
             "recording_complete": self.recording_complete,
             **self.ledger.as_json(),
             "quality": self._quality(),
+        }
+
+    def _claims_data(self) -> dict[str, Any]:
+        """`claim`: field by field what is known of the first claim; `claims`: all of them with their evidence."""
+        first = self.claims.get(1)
+        return {
+            "claim": self.noted_claim if first is None or first.empty else first.values(),
+            "claims": [one.as_json() for _, one in sorted(self.claims.items()) if not one.empty],
         }
 
     def _ending_data(self) -> dict[str, Any]:

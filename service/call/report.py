@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import structlog
 
 from service.billing.meter import Meter
-from service.call.actions import Answered, BargeIn, Failure, ToolCalled
+from service.call.actions import Answered, BargeIn, ClaimChanged, ClaimSubmitted, Failure, ToolCalled
 from service.call.ending import Ending
 from service.call.journal import Journal
 from service.call.leg import Invite
@@ -13,6 +16,7 @@ from service.call.record import CallRecord
 from service.call.services import CallServices
 from service.call.state import State
 from service.call.tools import END_CALL, REQUEST_HUMAN, call_back_of, claim_of
+from service.outbox.message import KeptClaim
 from service.realtime.client import Received, SessionError
 from service.realtime.events import Malformed, Unknown
 from service.transcript.sidecar import Priced, TranscribedTurn
@@ -70,6 +74,9 @@ class CallReport:
             self._journal.put("call.ended", record.ended_data(), self._clock.wall())
         self._journal.finish()
         self._metrics.call_ended(record)
+        for claim in record.claims.values():
+            if not claim.empty:
+                self._metrics.claim_left(claim.state)
         self.log.info(
             "call_ended",
             result=ending.result,
@@ -134,6 +141,22 @@ class CallReport:
         self._journal.put("turn.transcribed", data, self._clock.wall(), stored)
         self.log.info("turn_transcribed", turn=turn.turn, source=turn.source, transcript=turn.transcript)
 
+    def claim(self, what: ClaimChanged | ClaimSubmitted) -> None:
+        """A claim is known better, or was submitted. It is kept together with the message that says so."""
+        type_ = "claim.submitted" if isinstance(what, ClaimSubmitted) else "claim.updated"
+        number, claim, conflicts = what.change.number, what.change.claim, what.change.new_conflicts()
+        self.record.claims[number] = claim
+        data = self.record.claim_data(number, claim, what.turn)
+        self._journal.put(type_, data, self._clock.wall(), kept=KeptClaim(claim.reference, claim.as_json()))
+        for name in conflicts:
+            self._metrics.claim_conflict(name)
+        told = type_.replace(".", "_")
+        self.log.info(told, claim=number, state=claim.state, missing=claim.missing(), conflicts=conflicts)
+
+    def find_claim(self, reference: str, found: Callable[[Mapping[str, Any] | None], None]) -> None:
+        """Look up a claim that is kept, behind everything that is still to be written."""
+        self._journal.find_claim(reference, found)
+
     def happened(self, what: BargeIn | Answered | Failure | ToolCalled) -> None:
         """Something worth counting."""
         record = self.record
@@ -151,7 +174,7 @@ class CallReport:
             case ToolCalled(name=name, arguments=arguments):
                 self.log.info("tool_called", tool=name)
                 if name == END_CALL:
-                    record.claim = claim_of(arguments)
+                    record.noted_claim = claim_of(arguments)
                 elif name == REQUEST_HUMAN:
                     record.human_requested = True
                     record.call_back_number = call_back_of(arguments)

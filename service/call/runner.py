@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 from service.call import ending
-from service.call.actions import Action, Failure, HangUp, Send, TurnTranscribed
+from service.call.actions import Action, ClaimChanged, ClaimSubmitted, Failure, FindClaim, HangUp, Send, TurnTranscribed
 from service.call.conversation import Conversation
 from service.call.ending import Ending
+from service.call.intake import ClaimIntake
 from service.call.leg import Confirmed, Digit, Ended, Leg, LegEvent, MediaActive, MediaHeld, MediaLost
 from service.call.recording import CallRecording
 from service.call.report import CallReport
 from service.call.services import CallServices
 from service.call.sessions import EXPIRED, FATAL, Session, Sessions
 from service.call.state import Event, State, after
+from service.claim.reference import new_reference
 from service.media.echo import EchoControl
 from service.media.playout import Playout
 from service.media.uplink import Uplink
@@ -63,6 +66,13 @@ class CallRunner:
             ),
             interruptible=realtime.session.audio.input.turn_detection.interrupt_response,
             answering=realtime.session.audio.input.turn_detection.create_response,
+            claims=ClaimIntake(
+                extract=services.claim.extract,
+                timeout_s=services.claim.timeout_s,
+                instructions=services.claim_instructions,
+                today=services.clock.today,
+                new_reference=lambda: new_reference(secrets.choice),
+            ),
         )
         self.record.lines = self._conversation.lines
         self._recording = CallRecording(services.recordings, self.record, leg.audio)
@@ -416,12 +426,22 @@ class CallRunner:
                 case TurnTranscribed(turn=turn):
                     self._start()
                     self._report.turn(turn)
+                case ClaimChanged() | ClaimSubmitted():
+                    self._report.claim(action)
+                case FindClaim(reference=reference):
+                    self._find_claim(reference)
                 case HangUp(reason=reason):
                     self.hang_up(ending.by_agent(reason))
                 case _:
                     self._report.happened(action)
                     if isinstance(action, Failure) and (action.code in FATAL or action.code == EXPIRED):
                         self._session_lost(SessionError(action.code, action.message))
+
+    def _find_claim(self, reference: str) -> None:
+        def found(kept: Mapping[str, Any] | None) -> None:
+            self._do(self._conversation.claim_found(reference, kept, self._clock.monotonic()))
+
+        self._report.find_claim(reference, self._guarded(found))
 
     def _event_log(self, directory: Path | None) -> EventLog | None:
         if directory is None:

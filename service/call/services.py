@@ -9,7 +9,7 @@ from service.billing.prices import PriceTable
 from service.call.registry import Registry
 from service.call.sessions import OpenSession, Target
 from service.clock import Clock
-from service.config import Realtime, Transcription
+from service.config import Claim, Realtime, Transcription
 from service.outbox.outbox import Outbox
 from service.realtime.client import open_session
 from service.telemetry.metrics import Metrics
@@ -23,6 +23,8 @@ class CallServices:
     target: Target
     transcription: Transcription
     transcription_instructions: str
+    claim: Claim
+    claim_instructions: str
     worker_id: str
     retry_after_s: int
     max_call_s: float

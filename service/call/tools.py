@@ -6,30 +6,20 @@ from typing import Any
 
 import msgspec
 
+from service.claim.fields import FIELDS
 from service.realtime.commands import ItemCreate
 
-Claim = dict[str, str | bool | None]
+NotedClaim = dict[str, str | bool | None]
 
 END_CALL = "end_call"
 REQUEST_HUMAN = "request_human"
+SUBMIT_CLAIM = "submit_claim"
+PAUSE_CLAIM = "pause_claim"
+RESUME_CLAIM = "resume_claim"
+ABOUT_CLAIM = frozenset({SUBMIT_CLAIM, PAUSE_CLAIM, RESUME_CLAIM})
 
 _TEXT = {"type": ["string", "null"]}
-_YES_NO = {"type": ["boolean", "null"]}
-
-CLAIM_FIELDS: dict[str, Any] = {
-    "policyholder": {**_TEXT, "description": "full legal name of the policyholder"},
-    "policy_number": {**_TEXT, "description": "in the form XXXX-XXXX"},
-    "kind": {"type": ["string", "null"], "enum": ["auto", "home", "other", None]},
-    "phone": {**_TEXT, "description": "preferred number for follow-up"},
-    "incident_at": {**_TEXT, "description": "date and time of the incident, as the caller said it"},
-    "injuries": _YES_NO,
-    "drivable": {**_YES_NO, "description": "auto only"},
-    "safe_to_occupy": {**_YES_NO, "description": "home only"},
-    "report_filed": _YES_NO,
-    "report_number": _TEXT,
-    "witnesses": _YES_NO,
-    "account": {**_TEXT, "description": "what happened, in the caller's words"},
-}
+CLAIM_FIELDS: dict[str, Any] = {field.name: field.value_schema() for field in FIELDS}
 """What the agent notes; null for what the caller did not know or was not asked."""
 
 TOOLS: list[dict[str, Any]] = [
@@ -63,6 +53,41 @@ TOOLS: list[dict[str, Any]] = [
 ]
 
 
+_WHICH = {"type": ["integer", "null"], "description": "1 for the first incident of this call, 2 for the second"}
+
+CLAIM_TOOLS: list[dict[str, Any]] = [
+    {
+        "type": "function",
+        "name": SUBMIT_CLAIM,
+        "description": "Submit the claim, once the caller has agreed to the summary. The output gives its reference, "
+        "or says what has to be asked or confirmed before.",
+        "parameters": {"type": "object", "properties": {"claim": _WHICH}},
+    },
+    {
+        "type": "function",
+        "name": PAUSE_CLAIM,
+        "description": "The caller has to go before the claim is complete: keep it, so that another call can go on "
+        "with it. The output gives the reference that the caller needs for that.",
+        "parameters": {"type": "object", "properties": {"claim": _WHICH}},
+    },
+    {
+        "type": "function",
+        "name": RESUME_CLAIM,
+        "description": "The caller wants to go on with a claim of an earlier call. Ask for its reference and the "
+        "policyholder's full name first. The output gives what was noted.",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "reference": {"type": "string", "description": "nine letters and digits, as the caller said them"},
+                "policyholder": {"type": "string", "description": "full name, as the caller said it"},
+            },
+            "required": ["reference", "policyholder"],
+        },
+    },
+]
+"""For a service that keeps claims: see `claim.extract`."""
+
+
 def call_back_of(arguments: dict[str, Any]) -> str | None:
     """The number out of untrusted arguments, at most 40 characters."""
     number = arguments.get("call_back_number")
@@ -78,7 +103,7 @@ def parse_arguments(text: str | None) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def claim_of(arguments: dict[str, Any]) -> Claim:
+def claim_of(arguments: dict[str, Any]) -> NotedClaim:
     """The claim's known fields out of untrusted arguments: booleans, nulls, and strings of at most 500 characters."""
     claim = arguments.get("claim")
     if not isinstance(claim, dict):

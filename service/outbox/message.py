@@ -25,6 +25,14 @@ class Appended:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptClaim:
+    """An insurance claim as it stands, to be gone on with in another call."""
+
+    reference: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """A message leased to one deliverer for one try."""
 

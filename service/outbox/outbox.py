@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ParamSpec, Self, TypeVar
 
-from service.outbox.message import Appended, Claim, Message, MessageFilter, OutboxStats, encode_data
+from service.outbox.message import Appended, Claim, KeptClaim, Message, MessageFilter, OutboxStats, encode_data
 from service.outbox.sqlite import SqliteOutboxStore
 from service.outbox.store import OutboxError, OutboxStore
 
@@ -84,16 +85,29 @@ class Outbox:
         return await self._write(self._store.renew_calls, worker_id, self._clock(), CALL_LEASE_S)
 
     async def append(
-        self, call_id: str, type_: str, data: Mapping[str, Any], *, event_at_s: float | None = None
+        self,
+        call_id: str,
+        type_: str,
+        data: Mapping[str, Any],
+        *,
+        event_at_s: float | None = None,
+        kept: KeptClaim | None = None,
     ) -> Appended:
         """Store an event; it is on disk when this returns. The store adds `call_id`, `seq` and `gap` to `data`.
 
-        `event_at_s` is when it happened, Unix seconds, now if absent. An append once begun is carried out even if the
-        caller is cancelled. Raises LocalProtocolError for data that JSON cannot carry or a call that is not open.
+        `event_at_s` is when it happened, Unix seconds, now if absent; `kept` is stored with it. An append once begun is
+        carried out even if the caller is cancelled. Raises LocalProtocolError for data that JSON cannot carry or a call
+        that is not open.
         """
         now_s = self._clock()
         appended = await self._write(
-            self._store.append, call_id, type_, encode_data(data), now_s if event_at_s is None else event_at_s, now_s
+            self._store.append,
+            call_id,
+            type_,
+            encode_data(data),
+            now_s if event_at_s is None else event_at_s,
+            now_s,
+            (kept.reference, encode_data(kept.data)) if kept is not None else None,
         )
         self._notify()
         return appended
@@ -126,6 +140,11 @@ class Outbox:
         await self._write(self._store.disable, claim, error)
 
     # -- looking and mending ---------------------------------------------------------------------------------------
+
+    async def kept_claim(self, reference: str) -> dict[str, Any] | None:
+        """The insurance claim that was kept last under a reference; None where there is none."""
+        data = await self._run(self._store.kept_claim, reference)
+        return None if data is None else dict(json.loads(data))
 
     async def check(self) -> bool:
         """Try to write, and say whether that is possible."""

@@ -19,6 +19,8 @@ def line_of(message: Received) -> str:
             text = f"caller: (no transcript: {data.get('reason')})"
         case "turn.transcribed":
             text = f'caller: "{data.get("transcript")}"{_price(data)}'
+        case "claim.updated" | "claim.submitted":
+            text = f"claim {data.get('claim')} is {data.get('state')}{_open_fields(data)}"
         case "call.ended":
             text = f"{data.get('result')} ({data.get('reason')}), {data.get('turns')} turns{_price(data)}"
         case _:
@@ -26,6 +28,14 @@ def line_of(message: Received) -> str:
     gap = "  (messages before this one were given up)" if message.gap else ""
     clock = message.timestamp[11:19]
     return _printable(f"{clock}  {message.call_id}  #{message.seq:<3} {message.type:<16} {text}") + gap
+
+
+def _open_fields(data: dict[str, Any]) -> str:
+    fields, missing = data.get("fields"), data.get("missing")
+    open_ = ", ".join(map(str, missing)) if isinstance(missing, list) else ""
+    known = fields.items() if isinstance(fields, dict) else ()
+    conflicts = ", ".join(name for name, state in known if isinstance(state, dict) and state.get("conflict"))
+    return (f"; open: {open_}" if open_ else "") + (f"; in conflict: {conflicts}" if conflicts else "")
 
 
 def _price(data: dict[str, Any]) -> str:

@@ -52,4 +52,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         "INSERT INTO endpoint (id) VALUES (1)",
     ),
+    (
+        """
+        CREATE TABLE insurance_claims (
+            reference TEXT PRIMARY KEY,
+            data BLOB NOT NULL,
+            kept_at_s REAL NOT NULL
+        ) STRICT
+        """,
+    ),
 )

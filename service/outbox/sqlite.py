@@ -113,7 +113,15 @@ class SqliteOutboxStore:
                 "UPDATE calls SET ended_at_s = COALESCE(ended_at_s, ?) WHERE call_id = ?", (now_s, call_id)
             )
 
-    def append(self, call_id: str, type_: str, data: bytes, event_at_s: float, now_s: float) -> Appended:
+    def append(  # noqa: PLR0917 - see `OutboxStore.append`
+        self,
+        call_id: str,
+        type_: str,
+        data: bytes,
+        event_at_s: float,
+        now_s: float,
+        kept: tuple[str, bytes] | None = None,
+    ) -> Appended:
         """See `OutboxStore.append`."""
         webhook_id = f"msg_{secrets.token_hex(16)}"
         with self._transaction():
@@ -130,6 +138,11 @@ class SqliteOutboxStore:
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (webhook_id, call_id, seq, type_, event_at_s, data, now_s),
             )
+            if kept is not None:
+                self._db.execute(
+                    "INSERT OR REPLACE INTO insurance_claims (reference, data, kept_at_s) VALUES (?, ?, ?)",
+                    (*kept, now_s),
+                )
         return Appended(webhook_id, seq)
 
     # -- delivery --------------------------------------------------------------------------------------------------
@@ -319,7 +332,14 @@ class SqliteOutboxStore:
                 " AND NOT EXISTS (SELECT 1 FROM messages WHERE messages.call_id = calls.call_id)",
                 (created_before_s,),
             )
+            self._db.execute("DELETE FROM insurance_claims WHERE kept_at_s < ?", (created_before_s,))
         return purged
+
+    def kept_claim(self, reference: str) -> bytes | None:
+        """See `OutboxStore.kept_claim`."""
+        with self._errors():
+            row = self._db.execute("SELECT data FROM insurance_claims WHERE reference = ?", (reference,)).fetchone()
+        return bytes(row[0]) if row is not None else None
 
     def check(self) -> None:
         """See `OutboxStore.check`."""

@@ -39,9 +39,18 @@ class OutboxStore(Protocol):
         """The call has had its last message."""
         ...
 
-    def append(self, call_id: str, type_: str, data: bytes, event_at_s: float, now_s: float) -> Appended:
+    def append(  # noqa: PLR0917 - the columns of one row
+        self,
+        call_id: str,
+        type_: str,
+        data: bytes,
+        event_at_s: float,
+        now_s: float,
+        kept: tuple[str, bytes] | None = None,
+    ) -> Appended:
         """Store a message durably under the call's next `seq`.
 
+        `kept`: an insurance claim's reference and its JSON, which takes the place of what was kept under it before.
         Raises LocalProtocolError for a call that is unknown or has ended.
         """
         ...
@@ -95,10 +104,14 @@ class OutboxStore(Protocol):
         ...
 
     def purge(self, created_before_s: float, *, dead: bool) -> int:
-        """Remove messages that were appended before and sent, and ended calls that have none left.
+        """Remove messages that were appended before and sent, ended calls that have none left, and insurance claims.
 
         Those given up too, if `dead`. Says how many messages.
         """
+        ...
+
+    def kept_claim(self, reference: str) -> bytes | None:
+        """The JSON that was kept last under an insurance claim's reference."""
         ...
 
     def check(self) -> None:

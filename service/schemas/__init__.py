@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-TYPES = ("call.started", "turn.transcribed", "call.ended")
+TYPES = ("call.started", "turn.transcribed", "claim.updated", "claim.submitted", "call.ended")
 
 
 def schema_json(type_: str) -> bytes | None:

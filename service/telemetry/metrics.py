@@ -24,6 +24,7 @@ RESPONSE_LATENCY_S = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.25, 1.5, 2, 3, 5
 """Finest where people notice (0.3 to 1 s); systems of this kind measure 1.1 to 1.9 s on the phone line."""
 TRANSCRIPTION_LATENCY_S = (0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 8, 15, 30)
 """Up to the default of transcription.timeout_s, and what comes after it."""
+CLAIM_STATES = ("submitted", "paused", "open")
 SOURCES = ("out_of_band", "input_transcription", "none")
 MAX_LABEL_VALUES = 40
 MAX_LABEL_CHARS = 64
@@ -186,6 +187,17 @@ class Metrics:
         self._errors = Counter(
             "claimline_realtime_errors_total", "Errors of or with the Realtime server.", ["code"], registry=registry
         )
+        self._claims = Counter(
+            "claimline_claims_total", "Claims at the end of their call, by state.", ["state"], registry=registry
+        )
+        self._claim_conflicts = Counter(
+            "claimline_claim_conflicts_total",
+            "Times the agent read back what no transcript of the caller holds.",
+            ["field"],
+            registry=registry,
+        )
+        for state in CLAIM_STATES:
+            self._claims.labels(state)
         for source in SOURCES:
             self._turns.labels(source)
 
@@ -254,6 +266,14 @@ class Metrics:
         """A caller turn is in the outbox, `latency_s` after its item was in the conversation."""
         self._turns.labels(source).inc()
         self._transcription_latency.observe(max(0.0, latency_s))
+
+    def claim_left(self, state: str) -> None:
+        """A call is over, and left a claim in this state."""
+        self._claims.labels(state).inc()
+
+    def claim_conflict(self, field: str) -> None:
+        """What the agent read back and what the transcripts say came apart on a field of a claim."""
+        self._claim_conflicts.labels(field).inc()
 
     def responded(self, call_id: str, latency_s: float) -> None:
         """The agent's first audio went out, `latency_s` after the caller's speech had ended."""

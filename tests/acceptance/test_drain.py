@@ -30,7 +30,7 @@ async def test_a_live_call_goes_on_while_new_ones_are_refused(engine_url: str, t
     talk_s = LEAD_S + load(PROMPT).size / LINE_HZ + TAIL_S
     async with (
         Receiver(parse_secrets(SECRET)) as receiver,
-        serving(tmp_path, engine_url, webhook_url=receiver.url) as service,
+        serving(tmp_path, engine_url, webhook_url=receiver.url, CLAIM__EXTRACT="off") as service,
     ):
         assert await service.ready_status() == 200
         target = f"sip:claims@127.0.0.1:{service.sip_port}"

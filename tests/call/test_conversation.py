@@ -10,6 +10,7 @@ import pytest
 from service.call.actions import Action, Answered, BargeIn, Failure, HangUp, Send, ToolCalled, TurnTranscribed
 from service.call.conversation import Conversation
 from service.call.goodbye import ENDING_LIMIT_S, HANG_UP_GRACE_S, SILENCES_ASKED
+from service.call.intake import ClaimIntake
 from service.media.playout import Playout
 from service.media.ring import AudioHandover, UplinkFrame
 from service.media.uplink import Uplink
@@ -34,7 +35,7 @@ SPEECH = (np.sin(np.arange(24 * 20) / 10) * 8000).astype("<i2").tobytes()
 class Call:
     """The runner's part, by hand: 20 ms at a time."""
 
-    def __init__(self, *, interruptible: bool = True) -> None:
+    def __init__(self, *, interruptible: bool = True, claims: ClaimIntake | None = None) -> None:
         self.now_s = 100.0
         self.audio = AudioHandover()
         self.playout = Playout(self.audio)
@@ -43,6 +44,7 @@ class Call:
             playout=self.playout,
             sidecar=Sidecar(instructions="", context="turn", max_output_tokens=100, timeout_s=10.0, asr=False),
             interruptible=interruptible,
+            claims=claims,
         )
         self.actions: list[Action] = []
 

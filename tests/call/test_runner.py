@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -16,7 +16,7 @@ from service.call.runner import CallRunner
 from service.call.services import CallServices
 from service.call.sessions import OpenSession, Target
 from service.clock import Clock
-from service.config import Realtime, Transcription
+from service.config import Claim, Realtime, Transcription
 from service.media.ring import AudioHandover
 from service.outbox.message import MessageFilter
 from service.outbox.outbox import Outbox
@@ -147,6 +147,7 @@ class World:
         audio: AudioHandover | None = None,
         payload: dict[str, Any] | None = None,
         max_call_s: float = 3600.0,
+        extract: Literal["turn", "end", "off"] = "off",
         **realtime: Any,
     ) -> None:
         self.outbox = outbox
@@ -160,6 +161,8 @@ class World:
             ),
             transcription=Transcription(flush_timeout_s=0.3),
             transcription_instructions="Write it down.",
+            claim=Claim(extract=extract),
+            claim_instructions="Note it.",
             worker_id="w",
             retry_after_s=7,
             max_call_s=max_call_s,

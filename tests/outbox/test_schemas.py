@@ -15,6 +15,22 @@ from service.outbox.sqlite import SqliteOutboxStore
 from service.schemas import TYPES, schema_json
 
 AT = "2026-11-05T09:30:00.000Z"
+CLAIM: dict[str, Any] = {
+    "reference": "C7K-4QX-92M",
+    "state": "open",
+    "fields": {
+        "policy_number": {
+            "value": "X007-PX75",
+            "turns": [1],
+            "confirmed": True,
+            "unknown": False,
+            "problems": [],
+            "conflict": {"agent": "EG007PX75", "caller": "X007-PX75", "turns": [1]},
+            "source": "transcript",
+        }
+    },
+    "missing": ["policy_number"],
+}
 DATA: dict[str, dict[str, Any]] = {
     "call.started": {
         "line": "100",
@@ -36,6 +52,8 @@ DATA: dict[str, dict[str, Any]] = {
         "usage": {"input_tokens": 10},
         "cost_usd": Decimal("1E-7"),
     },
+    "claim.updated": {"claim": 1, "turn": 2, **CLAIM},
+    "claim.submitted": {"claim": 1, "turn": 2, **CLAIM, "state": "submitted"},
     "call.ended": {
         "ended_at": AT,
         "duration_s": 12.5,
@@ -88,6 +106,10 @@ def test_what_is_sent_validates(type_: str, gap: bool, store: SqliteOutboxStore)
     ("type_", "spoil"),
     [
         *((type_, lambda data, name=name: data.pop(name)) for type_, data in DATA.items() for name in data),
+        ("claim.updated", lambda data: data.update(state="lost")),
+        ("claim.updated", lambda data: data.update(fields={"phone": {"value": "1"}})),
+        ("claim.submitted", lambda data: data.update(state="open")),
+        ("call.ended", lambda data: data.update(claims=[CLAIM, {}])),
         ("turn.transcribed", lambda data: data.update(source="guessed")),
         ("turn.transcribed", lambda data: data.update(cost_usd=0.1)),
         ("turn.transcribed", lambda data: data.update(cost_usd="1E-7")),

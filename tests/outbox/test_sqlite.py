@@ -15,6 +15,7 @@ import pytest
 
 from service.errors import ConfigError, LocalProtocolError
 from service.outbox.message import Claim, MessageFilter, encode_data
+from service.outbox.schema import MIGRATIONS
 from service.outbox.sqlite import SqliteOutboxStore
 from service.outbox.store import OutboxError
 
@@ -283,6 +284,44 @@ def test_claiming_reads_only_calls_that_have_something_to_send(path: Path, store
     assert any("calls_due" in plan for plan in plans)
     assert any("messages_ready" in plan for plan in plans)
     assert [plan for plan in plans if plan.startswith("SCAN") and "INDEX" not in plan and "endpoint" not in plan] == []
+
+
+# -- insurance claims --------------------------------------------------------------------------------------------------
+
+
+def test_a_claim_is_kept_with_the_message_that_tells_of_it_and_only_with_it(store: SqliteOutboxStore) -> None:
+    fill(store, count=1)
+    store.append("a", "claim.updated", b"{}", NOW_S, NOW_S, ("C7K-4QX-92M", b'{"state":"open"}'))
+    assert store.kept_claim("C7K-4QX-92M") == b'{"state":"open"}'
+    store.append("a", "claim.updated", b"{}", NOW_S, NOW_S, ("C7K-4QX-92M", b'{"state":"paused"}'))
+    assert store.kept_claim("C7K-4QX-92M") == b'{"state":"paused"}'
+    store.end_call("a", NOW_S)
+    with pytest.raises(LocalProtocolError):
+        store.append("a", "claim.updated", b"{}", NOW_S, NOW_S, ("C7K-4QX-92M", b"lost"))
+    assert store.kept_claim("C7K-4QX-92M") == b'{"state":"paused"}'
+    assert store.kept_claim("XXX-XXX-XXX") is None
+
+
+def test_purging_removes_claims_of_that_age(store: SqliteOutboxStore) -> None:
+    fill(store, count=0)
+    store.append("a", "claim.updated", b"{}", NOW_S, NOW_S, ("old", b"{}"))
+    store.append("a", "claim.updated", b"{}", NOW_S, NOW_S + 10, ("new", b"{}"))
+    store.purge(NOW_S + 5, dead=False)
+    assert (store.kept_claim("old"), store.kept_claim("new")) == (None, b"{}")
+
+
+def test_a_file_of_the_first_version_is_brought_up_to_date(path: Path) -> None:
+    db = sqlite3.connect(path)
+    for statement in MIGRATIONS[0]:
+        db.execute(statement)
+    db.execute("PRAGMA user_version = 1")
+    db.execute("INSERT INTO calls (call_id, worker_id, lease_until_s, opened_at_s) VALUES ('a', 'w', 0, 0)")
+    db.commit()
+    db.close()
+    store = SqliteOutboxStore(path)
+    store.append("a", "claim.updated", b"{}", NOW_S, NOW_S, ("C7K-4QX-92M", b"{}"))
+    assert store.kept_claim("C7K-4QX-92M") == b"{}"
+    store.close()
 
 
 # -- the file ----------------------------------------------------------------------------------------------------------

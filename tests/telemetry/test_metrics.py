@@ -38,6 +38,8 @@ CONTRACT = {
     "claimline_outbox_dead": ("gauge", []),
     "claimline_realtime_reconnects": ("counter", ["reason"]),
     "claimline_realtime_errors": ("counter", ["code"]),
+    "claimline_claims": ("counter", ["state"]),
+    "claimline_claim_conflicts": ("counter", ["field"]),
 }
 MODEL = "gpt-realtime-2.1"
 USAGE = TokenUsage(text_in=43, audio_in=32, audio_cached=64, text_out=18, audio_out=43)
@@ -81,6 +83,8 @@ def exercise(metrics: Metrics, call_id: str = "call_1") -> Call:
     metrics.turn_stored("out_of_band", 0.7)
     metrics.barge_in()
     metrics.realtime_error("session_expired")
+    metrics.claim_left("submitted")
+    metrics.claim_conflict("policy_number")
     metrics.realtime_reconnected("closed")
     metrics.webhook_attempt("delivered")
     metrics.outbox(4, 1.5, 1)
