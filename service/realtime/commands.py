@@ -29,6 +29,10 @@ class AudioCommit(Command, frozen=True, tag="input_audio_buffer.commit"):
     """Make an item of the buffer."""
 
 
+class AudioClear(Command, frozen=True, tag="input_audio_buffer.clear"):
+    """Throw the buffer away."""
+
+
 class ItemTruncate(Command, frozen=True, tag="conversation.item.truncate"):
     """Cut an agent item to what the caller heard of it, in whole milliseconds."""
 
@@ -62,5 +66,13 @@ class ResponseCancel(Command, frozen=True, tag="response.cancel"):
 
 
 ClientEvent = (
-    SessionUpdate | AudioAppend | AudioCommit | ItemTruncate | ItemDelete | ItemCreate | ResponseCreate | ResponseCancel
+    SessionUpdate
+    | AudioAppend
+    | AudioCommit
+    | AudioClear
+    | ItemTruncate
+    | ItemDelete
+    | ItemCreate
+    | ResponseCreate
+    | ResponseCancel
 )

@@ -56,6 +56,7 @@ SENT = {
     "listening off": commands.SessionUpdate(event_id="off", session=listening_off()),
     "audio": commands.AudioAppend(audio=b"\x01\x02" * 480),
     "commit": commands.AudioCommit(event_id="c"),
+    "clear": commands.AudioClear(event_id="c"),
     "truncate": commands.ItemTruncate(item_id="item_1", content_index=0, audio_end_ms=1480),
     "delete": commands.ItemDelete(item_id="item_1"),
     "tool output": tool_output("call_1", "done"),
