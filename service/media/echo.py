@@ -26,8 +26,13 @@ Measured with echo 10 to 40 dB down and 60 to 250 ms late: echo stays below, spe
 in the agent's first second as well."""
 HANGOVER_FRAMES = 10
 """Soft ends of words, and the gaps between them."""
-HELD_FRAMES = 8
-"""Soft begins of words: "unless" is below the evidence for 60 ms."""
+TRACE = 0.3
+"""Of evidence: at which a held frame may be the begin of the caller's word."""
+EVIDENT_FRAMES = 4
+EVIDENT_WITHIN = 6
+"""The caller is let in when so many of the last so many frames are theirs; a single one may be echo yet unlearnt."""
+HELD_FRAMES = 10
+"""Soft begins of words ("unless" is below the evidence for 60 ms), and the time until it is clear."""
 MISMATCH = 0.2
 """Of the echo that was taken out, what a linear filter may have got wrong (loudspeaker, G.711, drifting clocks)."""
 NOISE_POWER = np.float32(BLOCK * 11.0**2)
@@ -49,7 +54,8 @@ class EchoControl:
         self._tail_frames = -(-tail_ms // FRAME_MS) + 1
         self._quiet_frames = self._tail_frames
         self._open_frames = 0
-        self._held: deque[UplinkFrame] = deque()
+        self._evident: deque[bool] = deque(maxlen=EVIDENT_WITHIN)
+        self._held: deque[tuple[UplinkFrame, bool]] = deque()
         self._heard_energy = 0.0
         self._rest_energy = 0.0
 
@@ -68,7 +74,9 @@ class EchoControl:
             return self._released(frame)
         heard = np.frombuffer(frame.pcm, dtype="<i2")
         split = self._filter.split(heard.astype(np.float32), played.astype(np.float32))
-        if evidence(split) >= EVIDENCE:
+        found = evidence(split)
+        self._evident.append(found >= EVIDENCE)
+        if self._evident[-1] and (self._open_frames or sum(self._evident) >= EVIDENT_FRAMES):
             self._open_frames = HANGOVER_FRAMES
         elif self._open_frames:
             self._open_frames -= 1
@@ -78,15 +86,24 @@ class EchoControl:
         )
         if self._open_frames:
             return self._released(without)
-        self._heard_energy = MEMORY * self._heard_energy + _energy(heard)
-        self._rest_energy = MEMORY * self._rest_energy + _energy(split.rest)
-        self._held.append(without)
-        return [replace(self._held.popleft(), pcm=SILENCE)] if len(self._held) > HELD_FRAMES else []
+        if not self._evident[-1]:
+            self._heard_energy = MEMORY * self._heard_energy + _energy(heard)
+            self._rest_energy = MEMORY * self._rest_energy + _energy(split.rest)
+        self._held.append((without, found >= TRACE))
+        return [_silenced(self._held.popleft()[0])] if len(self._held) > HELD_FRAMES else []
 
     def _released(self, frame: UplinkFrame) -> list[UplinkFrame]:
-        frames = [*self._held, frame]
+        frames: list[UplinkFrame] = []
+        begun = False
+        for held, may_be_callers in self._held:
+            begun = begun or may_be_callers
+            frames.append(held if begun else _silenced(held))
         self._held.clear()
-        return frames
+        return [*frames, frame]
+
+
+def _silenced(frame: UplinkFrame) -> UplinkFrame:
+    return replace(frame, pcm=SILENCE)
 
 
 def evidence(split: Split) -> float:
