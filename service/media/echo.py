@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from service.media.echo_filter import BLOCK, EchoFilter, Split
 from service.media.ring import FRAME_MS, SILENCE, UplinkFrame
 
-EVIDENCE = 1.2
+EVIDENCE = 0.9
 """Mean over the bands of ln(1 + power / what echo and noise explain) at which a frame is the caller's.
 
-Measured with echo 10 to 40 dB down and 60 to 250 ms late: echo stays below, speech of -25 dBFS is above from 60 ms on,
+Measured with echo 10 to 40 dB down and 60 to 250 ms late: echo stays below, speech of -25 dBFS is above from 40 ms on,
 in the agent's first second as well."""
 HANGOVER_FRAMES = 10
 """Soft ends of words, and the gaps between them."""
@@ -44,6 +44,8 @@ MEMORY = 0.98
 """Of that proof: one second of frames."""
 QUIET = 16
 """Peak of what counts as nothing played."""
+LOUD = 500
+"""Peak from which a caller speaks while nothing is played; who does is not cut off when the agent begins."""
 
 
 class EchoControl:
@@ -69,10 +71,10 @@ class EchoControl:
             self._quiet_frames += 1
             if self._quiet_frames == self._tail_frames:
                 self._filter.forget_played()
-                self._open_frames = 0
-        if self._quiet_frames == self._tail_frames:
-            return self._released(frame)
         heard = np.frombuffer(frame.pcm, dtype="<i2")
+        if self._quiet_frames == self._tail_frames:
+            self._open_frames = HANGOVER_FRAMES if int(heard.max()) >= LOUD else max(0, self._open_frames - 1)
+            return self._released(frame)
         split = self._filter.split(heard.astype(np.float32), played.astype(np.float32))
         found = evidence(split)
         self._evident.append(found >= EVIDENCE)

@@ -148,6 +148,14 @@ def test_an_engine_that_gives_the_caller_back_is_no_echo() -> None:
     assert np.array_equal(cleaned(EchoControl(TAIL_MS), heard, played), heard)
 
 
+def test_a_caller_who_was_speaking_is_not_held_when_the_agent_begins() -> None:
+    speech, played = noise(3, seed=2), agent(3)
+    control = EchoControl(TAIL_MS)
+    for one, other in zip(in_frames(speech), in_frames(played), strict=True):
+        frame = UplinkFrame(one.tobytes(), 0.0, other.tobytes())
+        assert control.clean(frame) == [frame]
+
+
 def test_the_ring_says_what_was_played_in_the_tick_of_each_frame() -> None:
     audio = AudioHandover()
     pcm = bytes(range(160)) * 2
