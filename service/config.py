@@ -36,6 +36,7 @@ LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128")
 Port = Annotated[int, Field(ge=0, le=65535)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(gt=0.0)]
+Usd = Annotated[Decimal, Field(gt=0, le=1_000_000)]
 
 
 class _Section(BaseModel):
@@ -222,6 +223,8 @@ class Agent(_Section):
     instructions_file: Path | None = None
     max_call_s: Seconds = 3600.0
     """Then the agent is asked to say goodbye, and half a minute later the call is ended."""
+    summarize_above_tokens: PositiveInt | None = None
+    """Above this input of a response of the agent, a summary takes the place of the older turns; without it, never."""
 
 
 class Transcription(_Section):
@@ -300,6 +303,18 @@ class Prices(_Section):
     overrides: dict[str, dict[str, Decimal]] = {}
 
 
+class Limits(_Section):
+    """What calls may cost, in USD; only what has a price is counted."""
+
+    call_usd: Usd | None = None
+    hour_usd: Usd | None = None
+    """Of all calls of a worker within any 3,600 s."""
+    warn_share: Fraction = 0.8
+    """Of a limit: from here on it is warned of."""
+    then: Literal["hang_up", "turn_context"] = "hang_up"
+    """The agent says goodbye; or the call goes on, its turns transcribed without those before them."""
+
+
 class Log(_Section):
     """Log lines."""
 
@@ -327,6 +342,7 @@ class Config(BaseSettings):
     http: Http = Http()
     engine: Engine = Engine()
     prices: Prices = Prices()
+    limits: Limits = Limits()
     log: Log = Log()
 
     @classmethod

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from service.billing.limits import Budget
 from service.billing.prices import PriceTable
+from service.billing.unpriced import Unpriced
 from service.call.registry import Registry
 from service.call.sessions import OpenSession, Target
 from service.clock import Clock
@@ -32,6 +34,9 @@ class CallServices:
     metrics: Metrics
     registry: Registry
     clock: Clock
+    budget: Budget = field(default_factory=Budget)
+    unpriced: Unpriced = field(default_factory=Unpriced)
+    summarize_above_tokens: int | None = None
     open_session: OpenSession = open_session
     recordings: Path | None = None
     """Directory; None: calls are not recorded."""

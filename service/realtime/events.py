@@ -121,6 +121,12 @@ class ItemAdded(Event, frozen=True, tag="conversation.item.added"):
     previous_item_id: str | None = None
 
 
+class ItemDeleted(Event, frozen=True, tag="conversation.item.deleted"):
+    """The item is no longer in the conversation."""
+
+    item_id: str
+
+
 class TranscriptionCompleted(Event, frozen=True, tag="conversation.item.input_audio_transcription.completed"):
     """The server's built-in transcription of a caller turn."""
 
@@ -211,6 +217,7 @@ Known = (
     | Committed
     | TimeoutTriggered
     | ItemAdded
+    | ItemDeleted
     | TranscriptionCompleted
     | TranscriptionFailed
     | ResponseCreated
@@ -227,7 +234,6 @@ IGNORED = frozenset(
     {
         "conversation.created",
         "conversation.item.created",
-        "conversation.item.deleted",
         "conversation.item.done",
         "conversation.item.input_audio_transcription.delta",
         "conversation.item.input_audio_transcription.segment",

@@ -13,6 +13,7 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
+from service.billing.expected import AudioTokens
 from service.billing.ledger import OTHER, Entry, Ledger
 from service.billing.usage import DurationUsage
 
@@ -186,6 +187,18 @@ class Metrics:
         self._errors = Counter(
             "claimline_realtime_errors_total", "Errors of or with the Realtime server.", ["code"], registry=registry
         )
+        self._audio_token_difference = Counter(
+            "claimline_audio_token_difference_total",
+            "Audio tokens reported over, or under, what the audio should have been counted as.",
+            ["model", "purpose", "direction", "sign"],
+            registry=registry,
+        )
+        self._cost_limit = Counter(
+            "claimline_cost_limit_total",
+            "Times that a limit of cost was nearly reached (warned), and reached.",
+            ["limit", "event"],
+            registry=registry,
+        )
         for source in SOURCES:
             self._turns.labels(source)
 
@@ -247,6 +260,18 @@ class Metrics:
             self._cost.labels(model, purpose).inc(float(entry.cost.usd))
         if call_id in self._live:
             self._call_live_cost.labels(call_id).set(float(call_usd))
+
+    def audio_tokens(self, entry: Entry, difference: AudioTokens) -> None:
+        """A usage named so many audio tokens more, or less, than it should have."""
+        model, purpose = self._models(entry.model), self._purposes(entry.purpose)
+        for direction, count in (("input", difference.input), ("output", difference.output)):
+            if count:
+                sign = "over" if count > 0 else "under"
+                self._audio_token_difference.labels(model, purpose, direction, sign).inc(abs(count))
+
+    def cost_limit(self, limit: str, event: str) -> None:
+        """`limits.call_usd` or `limits.hour_usd`: warned of, or reached."""
+        self._cost_limit.labels(limit, event).inc()
 
     # -- conversation ----------------------------------------------------------------------------------------------
 

@@ -85,6 +85,7 @@ class Sidecar:
         self._delivered = 0
         self._done: set[str] = set()
         self._silent: set[str] = set()
+        self._deleted: set[str] = set()
 
     # -- what the server tells -------------------------------------------------------------------------------------
 
@@ -127,6 +128,14 @@ class Sidecar:
             instructions=self._instructions,
             max_output_tokens=self._max_output_tokens,
         )
+
+    def item_deleted(self, item_id: str) -> None:
+        """The item is no longer in the conversation: no request may name it."""
+        self._deleted.add(item_id)
+
+    def hear_turns_alone(self) -> None:
+        """From now on each request gives the model its own turn only."""
+        self._context = "turn"
 
     def response_done(self, response: Response, priced: Priced | None) -> None:
         """A response of ours has ended."""
@@ -219,7 +228,7 @@ class Sidecar:
         for one in self._order:
             if one == item_id:
                 break
-            if one in self._turns or one in self._done:
+            if (one in self._turns or one in self._done) and one not in self._deleted:
                 before.append(one)
         return before
 

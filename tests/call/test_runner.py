@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -147,13 +148,14 @@ class World:
         audio: AudioHandover | None = None,
         payload: dict[str, Any] | None = None,
         max_call_s: float = 3600.0,
+        shared: dict[str, Any] | None = None,
         **realtime: Any,
     ) -> None:
         self.outbox = outbox
         self.leg = MemoryLeg(audio)
         self.metrics = Metrics()
         self.registry = Registry(10)
-        self.services = CallServices(
+        services = CallServices(
             realtime=Realtime(model=MODEL, **realtime),
             target=Target(
                 "ws://127.0.0.1:1/v1/realtime", MODEL, None, payload or {}, realtime.get("connect_timeout_s", 5.0)
@@ -171,6 +173,7 @@ class World:
             clock=clock or Clock(),
             open_session=open_session,
         )
+        self.services = replace(services, **(shared or {}))
         self.runner = CallRunner("call_1", self.leg, self.services)
 
     async def messages(self) -> list[dict[str, Any]]:
