@@ -33,6 +33,7 @@ from service.prompts import announcing_recording, load_instructions
 from service.realtime.payload import session_payload
 from service.recording.recorder import check_directory
 from service.telemetry.metrics import Metrics
+from service.transcript.redaction import Redaction
 from sip.admission import Refusal
 from sip.endpoint import Endpoint
 from sip.stack import Bound
@@ -219,6 +220,7 @@ class Worker:
             target=session_target(config, self._agent_instructions),
             transcription=config.transcription,
             transcription_instructions=self._transcription_instructions,
+            redaction=Redaction(config.redaction.patterns, card_numbers=config.redaction.card_numbers),
             worker_id=self._worker_id,
             retry_after_s=config.sip.retry_after_s,
             max_call_s=config.agent.max_call_s,

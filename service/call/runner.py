@@ -58,6 +58,7 @@ class CallRunner:
                 instructions=services.transcription_instructions,
                 context=transcription.context,
                 max_output_tokens=transcription.max_output_tokens,
+                max_open=transcription.max_open,
                 timeout_s=transcription.timeout_s,
                 asr=bool(transcription.asr_model),
             ),
@@ -427,7 +428,10 @@ class CallRunner:
         if directory is None:
             return None
         try:
-            return EventLog(directory, self.record.call_id, self._clock.monotonic())
+            redaction = self._services.redaction
+            return EventLog(
+                directory, self.record.call_id, self._clock.monotonic(), redaction if redaction.active else None
+            )
         except OSError as error:
             self._log.error("event_log_unwritable", problem=str(error))
             return None
