@@ -275,6 +275,12 @@ class Webhook(_Section):
     """Of one try, whole; the Standard Webhooks specification names 15-30 s."""
     parallel_calls: PositiveInt = 8
     """Calls delivered side by side; within a call messages go one by one."""
+    max_per_s: Annotated[float, Field(gt=0, le=10_000)] = 300.0
+    """How fast a backlog drains when the endpoint answers again."""
+    max_age_s: Seconds = 14 * 86_400.0
+    """A message that was not delivered by then is given up."""
+    allowed_networks: tuple[IPvAnyNetwork, ...] = LOOPBACK
+    """Where webhooks may go without TLS, and though the address is private."""
 
     @field_validator("url")
     @classmethod
@@ -295,6 +301,8 @@ class Outbox(_Section):
     """Where messages wait."""
 
     path: Path = Path("claimline.db")
+    retention_days: Annotated[float, Field(ge=0)] = 30.0
+    """Delivered messages are removed at this age; 0 keeps them."""
 
 
 class Http(_Section):

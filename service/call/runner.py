@@ -364,9 +364,9 @@ class CallRunner:
         if self._state in {State.OPENING, State.ENDED} or self._leg_ended is not None:
             return
         for frame in frames if not self._held else ():
-            # Without a session the audio is kept for the next one.
-            cleaned = frame if self._echo is None else self._echo.clean(frame)
-            self._do([Send(self._conversation.caller_audio(cleaned))])
+            for cleaned in (frame,) if self._echo is None else self._echo.clean(frame):
+                # Without a session the audio is kept for the next one.
+                self._do([Send(self._conversation.caller_audio(cleaned))])
         now_s = self._clock.monotonic()
         if self._resuming_since_s is not None:
             self._conversation.agent.bridge(now_s - self._resuming_since_s)
