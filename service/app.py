@@ -28,16 +28,17 @@ from service.http.server import HttpServer, check_exposure
 from service.outbox.delivery import Deliverer
 from service.outbox.outbox import CALL_LEASE_S, Outbox
 from service.outbox.sender import Sender
-from service.outbox.signature import parse_secrets
 from service.outbox.store import OutboxError
 from service.prompts import announcing_recording, load_instructions
 from service.realtime.payload import session_payload
 from service.recording.recorder import check_directory
 from service.telemetry.metrics import Metrics
+from service.transcript.redaction import Redaction
 from sip.admission import Refusal
 from sip.endpoint import Endpoint
 from sip.stack import Bound
 
+PURGE_S = 3600.0
 STATS_S = 5.0
 """Outbox gauges are read, and the outbox tried for writing, this often."""
 FINAL_DELIVERY_S = 5.0
@@ -181,10 +182,15 @@ class Worker:
     # -- what goes on beside the calls -----------------------------------------------------------------------------
 
     async def _tend(self, outbox: Outbox) -> None:
-        """Renew this worker's leases and read the outbox's gauges."""
+        """Renew this worker's leases, read the outbox's gauges, and remove what was delivered long ago."""
         renewed_s = self._clock.monotonic()
+        purged_s = float("-inf")
+        retention_s = self._config.outbox.retention_days * 86_400
         while True:
             try:
+                if retention_s and self._clock.monotonic() - purged_s > PURGE_S:
+                    purged_s = self._clock.monotonic()
+                    await outbox.purge(retention_s)
                 stats = await outbox.stats()
                 self._metrics.outbox(stats.pending, stats.oldest_age_s, stats.dead)
                 if self._clock.monotonic() - renewed_s > CALL_LEASE_S / 4:
@@ -200,18 +206,15 @@ class Worker:
         if webhook.url is None or webhook.secret is None:
             self._log.warning("webhook_not_set", hint="messages stay in the outbox until webhook.url is set")
             return None
-        return Sender(
-            webhook.url,
-            parse_secrets(webhook.secret.get_secret_value()),
-            connect_timeout_s=webhook.connect_timeout_s,
-            timeout_s=webhook.timeout_s,
-        )
+        return Sender.to(webhook.url, webhook.secret, webhook)
 
     def _deliverer(self, outbox: Outbox, sender: Sender) -> Deliverer:
         return Deliverer(
             outbox,
             sender,
             parallel_calls=self._config.webhook.parallel_calls,
+            max_per_s=self._config.webhook.max_per_s,
+            max_age_s=self._config.webhook.max_age_s,
             on_attempt=lambda _claim, outcome, _took_s: self._metrics.webhook_attempt(outcome.verdict.value),
         )
 
@@ -233,6 +236,7 @@ class Worker:
             target=session_target(config, self._agent_instructions),
             transcription=config.transcription,
             transcription_instructions=self._transcription_instructions,
+            redaction=Redaction(config.redaction.patterns, card_numbers=config.redaction.card_numbers),
             worker_id=self._worker_id,
             retry_after_s=config.sip.retry_after_s,
             max_call_s=config.agent.max_call_s,

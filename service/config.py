@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
@@ -16,6 +17,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -37,6 +39,16 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(gt=0.0)]
 Usd = Annotated[Decimal, Field(gt=0, le=1_000_000)]
+
+
+def _pattern(value: str) -> str:
+    try:
+        pattern = re.compile(value)
+    except re.error as error:
+        raise ValueError(f"is no regular expression: {error}") from None
+    if pattern.search("") is not None:
+        raise ValueError("finds an empty text, so it would be found everywhere")
+    return value
 
 
 class _Section(BaseModel):
@@ -235,10 +247,22 @@ class Transcription(_Section):
     asr_model: str = ""
     """The server's built-in transcription beside it; empty: off."""
     timeout_s: Seconds = 15.0
-    """A request without a result for this long has failed."""
+    """A request without a result for this long has failed, and is made once more."""
     flush_timeout_s: Seconds = 8.0
     """After the caller hung up, how long the last transcripts are waited for."""
     max_output_tokens: Annotated[int, Field(ge=16, le=4096)] = 1024
+    max_open: PositiveInt = 4
+    """Requests of one call on their way at once; turns beyond it wait their turn. A caller who speaks every two seconds
+    fills four only where an answer takes eight."""
+
+
+class Redaction(_Section):
+    """What is taken out of transcripts before they leave: webhooks, log, event log, ``GET /calls``."""
+
+    patterns: dict[str, Annotated[str, AfterValidator(_pattern)]] = {}
+    """Regular expressions by name; what one finds becomes ``[name]``."""
+    card_numbers: bool = True
+    """13 to 19 digits, written or spoken, whose check digit is right, become ``[card number]``."""
 
 
 class Webhook(_Section):
@@ -254,6 +278,12 @@ class Webhook(_Section):
     """Of one try, whole; the Standard Webhooks specification names 15-30 s."""
     parallel_calls: PositiveInt = 8
     """Calls delivered side by side; within a call messages go one by one."""
+    max_per_s: Annotated[float, Field(gt=0, le=10_000)] = 300.0
+    """How fast a backlog drains when the endpoint answers again."""
+    max_age_s: Seconds = 14 * 86_400.0
+    """A message that was not delivered by then is given up."""
+    allowed_networks: tuple[IPvAnyNetwork, ...] = LOOPBACK
+    """Where webhooks may go without TLS, and though the address is private."""
 
     @field_validator("url")
     @classmethod
@@ -274,6 +304,8 @@ class Outbox(_Section):
     """Where messages wait."""
 
     path: Path = Path("claimline.db")
+    retention_days: Annotated[float, Field(ge=0)] = 30.0
+    """Delivered messages are removed at this age; 0 keeps them."""
 
 
 class Http(_Section):
@@ -336,6 +368,7 @@ class Config(BaseSettings):
     realtime: Realtime = Realtime()
     agent: Agent = Agent()
     transcription: Transcription = Transcription()
+    redaction: Redaction = Redaction()
     webhook: Webhook = Webhook()
     recording: Recording = Recording()
     outbox: Outbox = Outbox()

@@ -56,6 +56,7 @@ class Conversation:
         self._goodbye: Goodbye | None = None
         self._silences = Silences()
         self._answer_owed = False
+        self._online = True
         self._resend_from_ms = 0
         self._speech_was_open = False
         self._closing = False
@@ -90,8 +91,9 @@ class Conversation:
     def tick(self, now_s: float, *, held: bool = False) -> list[Action]:
         """Once per 20 ms: playout (not while the call is on hold), time-outs, what is ready to leave."""
         actions = [*self._keys_told(now_s), *self.agent.tick(now_s, held=held)]
-        self._sidecar.expire(now_s)
-        self._editing.expire(now_s)
+        if self._online:
+            self._sidecar.expire(now_s)
+            self._editing.expire(now_s)
         actions += self._ready(now_s)
         actions += self._shorten(now_s)
         return actions + self._maybe_hang_up(now_s)
@@ -117,6 +119,7 @@ class Conversation:
     def session_lost(self) -> None:
         """The session is gone. What was received is played out; what it had not finished is owed by the next."""
         self._editing.session_lost()
+        self._online = False
         self._answer_owed = self.agent.session_lost() or self._answer_owed
         speech_from_ms = self._speech.lost()
         self._speech_was_open = speech_from_ms is not None
@@ -127,6 +130,7 @@ class Conversation:
 
     def resume(self, now_s: float) -> list[Action]:
         """A new session is open: tell it the conversation, then the audio that no item held, then go on."""
+        self._online = True
         pending = self._sidecar.session_lost(now_s)
         actions: list[Action] = []
         if (summary := self._editing.told_first()) is not None:
@@ -207,10 +211,11 @@ class Conversation:
             case events.ItemAdded():
                 return self._item_added(event, now_s)
             case events.ItemDeleted():
+                self._sidecar.item_deleted(event.item_id)
                 self._editing.item_deleted(event.item_id)
                 return []
             case events.TranscriptionCompleted():
-                self._sidecar.asr_completed(event.item_id, event.transcript.strip())
+                self._sidecar.asr_completed(event.item_id, event.transcript.strip(), event.logprobs)
                 return self._ready(now_s)
             case events.TranscriptionFailed():
                 self._sidecar.asr_completed(event.item_id, None)
@@ -272,10 +277,11 @@ class Conversation:
     def _item_added(self, event: events.ItemAdded, now_s: float) -> list[Action]:
         self.lines.place(event.item.id, event.previous_item_id)
         edited = self._edited(event)
-        if not event.item.is_caller_audio:
-            return edited
-        request = self._sidecar.item_added(event.item.id, event.previous_item_id, now_s)
-        return [Send(request)] if request is not None else []
+        if event.item.is_caller_audio:
+            self._sidecar.item_added(event.item.id, event.previous_item_id, now_s)
+        else:
+            self._sidecar.item_placed(event.item.id, event.previous_item_id)
+        return edited + self._ready(now_s)
 
     def _shorten(self, now_s: float) -> list[Action]:
         """Ask for a summary of a conversation that has grown long."""
@@ -312,7 +318,7 @@ class Conversation:
             error = response.status_details.error if response.status_details else None
             actions.append(Failure((error and error.code) or "response_failed", (error and error.message) or ""))
         if is_ours(response):
-            self._sidecar.response_done(response, priced)
+            self._sidecar.response_done(response, priced, now_s)
             return actions + self._ready(now_s)
         if is_summary(response):
             return actions + self._summarized(response, now_s)
@@ -366,8 +372,9 @@ class Conversation:
         return [Failure(code, error.message or ""), *self._ready(now_s)]
 
     def _ready(self, now_s: float) -> list[Action]:
-        actions: list[Action] = []
-        for turn in self._sidecar.take_ready(now_s):
+        requests = self._sidecar.take_requests(now_s) if self._online else ()
+        actions: list[Action] = [Send(request) for request in requests]
+        for turn in self._sidecar.take_ready(now_s, self.lines.answer_to):
             self.lines.caller_said(turn.item_id, turn.transcript, turn.spoken_s)
             actions.append(TurnTranscribed(turn))
         return actions

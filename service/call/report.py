@@ -41,7 +41,15 @@ class CallReport:
         self.budget = services.budget.open_call()
         self._strange: set[str] = set()
         self.log = structlog.get_logger().bind(call_id=call_id)
-        self.record = CallRecord(call_id, invite, clock, services.realtime.model, self._meter.ledger, clock.monotonic())
+        self.record = CallRecord(
+            call_id,
+            invite,
+            clock,
+            services.realtime.model,
+            self._meter.ledger,
+            clock.monotonic(),
+            services.redaction,
+        )
 
     async def write(self) -> None:
         """Write the webhooks to the outbox, until `ended`."""
@@ -168,7 +176,11 @@ class CallReport:
             self._metrics.turn_stored(turn.source, self._clock.monotonic() - asked_s)
 
         self._journal.put("turn.transcribed", data, self._clock.wall(), stored)
-        self.log.info("turn_transcribed", turn=turn.turn, source=turn.source, transcript=turn.transcript)
+        if turn.asr_difference is not None:
+            self._metrics.second_opinion(turn.asr_difference.word_error_rate, turn.asr_difference.differs)
+        if turn.suspect is not None:
+            self._metrics.transcript_suspect(turn.suspect)
+        self.log.info("turn_transcribed", turn=turn.turn, source=turn.source, transcript=data["transcript"])
 
     def happened(self, what: BargeIn | Answered | Failure | ToolCalled | Summarized) -> None:
         """Something worth counting."""

@@ -58,6 +58,7 @@ class CallRunner:
                 instructions=services.transcription_instructions,
                 context=transcription.context,
                 max_output_tokens=transcription.max_output_tokens,
+                max_open=transcription.max_open,
                 timeout_s=transcription.timeout_s,
                 asr=bool(transcription.asr_model),
             ),
@@ -365,9 +366,9 @@ class CallRunner:
         if self._state in {State.OPENING, State.ENDED} or self._leg_ended is not None:
             return
         for frame in frames if not self._held else ():
-            # Without a session the audio is kept for the next one.
-            cleaned = frame if self._echo is None else self._echo.clean(frame)
-            self._do([Send(self._conversation.caller_audio(cleaned))])
+            for cleaned in (frame,) if self._echo is None else self._echo.clean(frame):
+                # Without a session the audio is kept for the next one.
+                self._do([Send(self._conversation.caller_audio(cleaned))])
         now_s = self._clock.monotonic()
         if self._resuming_since_s is not None:
             self._conversation.agent.bridge(now_s - self._resuming_since_s)
@@ -434,7 +435,10 @@ class CallRunner:
         if directory is None:
             return None
         try:
-            return EventLog(directory, self.record.call_id, self._clock.monotonic())
+            redaction = self._services.redaction
+            return EventLog(
+                directory, self.record.call_id, self._clock.monotonic(), redaction if redaction.active else None
+            )
         except OSError as error:
             self._log.error("event_log_unwritable", problem=str(error))
             return None

@@ -15,6 +15,7 @@ from service.config import Realtime, Transcription
 from service.outbox.outbox import Outbox
 from service.realtime.client import open_session
 from service.telemetry.metrics import Metrics
+from service.transcript.redaction import Redaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class CallServices:
     target: Target
     transcription: Transcription
     transcription_instructions: str
+    redaction: Redaction
     worker_id: str
     retry_after_s: int
     max_call_s: float

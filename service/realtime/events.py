@@ -122,7 +122,7 @@ class ItemAdded(Event, frozen=True, tag="conversation.item.added"):
 
 
 class ItemDeleted(Event, frozen=True, tag="conversation.item.deleted"):
-    """The item is no longer in the conversation."""
+    """The item is in the conversation no more."""
 
     item_id: str
 
@@ -133,6 +133,8 @@ class TranscriptionCompleted(Event, frozen=True, tag="conversation.item.input_au
     item_id: str
     transcript: str
     usage: dict[str, Any] | None = None
+    logprobs: Any = None
+    """A list of `{"token", "logprob", "bytes"}` where the session's `include` asks for it."""
 
 
 class TranscriptionFailed(Event, frozen=True, tag="conversation.item.input_audio_transcription.failed"):
