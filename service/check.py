@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from uuid import uuid4
 
-from service.app import agent_instructions, session_target, transcription_instructions
+from service.app import agent_instructions, session_target, transcription_instructions, unseen_costs
 from service.billing.prices import PriceTable
 from service.call.sessions import Sessions
 from service.clock import rfc3339
@@ -74,13 +74,10 @@ async def _prompts(config: Config) -> str:
 
 async def _prices(config: Config) -> str:
     table = PriceTable.load(config.prices.overrides)
-    missing = [
-        model
-        for model in (config.realtime.model, config.transcription.asr_model)
-        if model and table.prices_of(model) is None
-    ]
+    missing = table.without_price(config.realtime.model, config.transcription.asr_model)
     if missing:
-        raise ClaimlineError(f"no price for {missing[0]}: set prices.overrides, or its costs will be unknown")
+        blind = " and no limit will see them" if unseen_costs(config, table) else ""
+        raise ClaimlineError(f"no price for {missing[0]}: set prices.overrides, or its costs will be unknown{blind}")
     return f"known for {config.realtime.model}, as of {table.as_of}"
 
 

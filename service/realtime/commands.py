@@ -48,9 +48,10 @@ class ItemDelete(Command, frozen=True, tag="conversation.item.delete"):
 
 
 class ItemCreate(Command, frozen=True, tag="conversation.item.create"):
-    """Add an item that is not speech."""
+    """Add an item that is not speech: behind another, first (`root`), or last where nothing is said."""
 
     item: dict[str, Any]
+    previous_item_id: str | None = None
 
 
 class ResponseCreate(Command, frozen=True, tag="response.create"):

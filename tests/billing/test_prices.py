@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tomllib
 from decimal import Decimal
-from typing import Any
+from importlib import resources
+from typing import Any, get_args
 
 import pytest
 from genai_prices import Usage, calc_price
 from hypothesis import given
 from hypothesis import strategies as st
+from openai.types.realtime import AudioTranscription, RealtimeSessionCreateRequest
 
 from service.billing.prices import PRICE_KEYS, PriceTable, plain
 from service.billing.usage import KINDS, DurationUsage, TokenUsage
@@ -206,3 +209,39 @@ def test_a_cost_is_the_exact_sum_of_its_lines(usage: TokenUsage) -> None:
 
 def test_prices_are_dated() -> None:
     assert BUILT_IN.as_of.isoformat() >= "2026-11-21"
+
+
+WITHOUT = {
+    "gpt-audio-1.5": "text and audio by HTTP; no session of ours runs it",
+    "gpt-audio-mini": "as above",
+    "gpt-audio-mini-2025-10-06": "as above",
+    "gpt-audio-mini-2025-12-15": "as above",
+    "gpt-4o-realtime-preview-2024-10-01": "was dearer than its successors, and is gone",
+}
+"""Names that the protocol's types list and the table leaves out, and why."""
+
+
+def test_every_model_that_the_protocol_names_has_a_price() -> None:
+    named = {
+        *_names(RealtimeSessionCreateRequest.model_fields["model"].annotation),
+        *_names(AudioTranscription.model_fields["model"].annotation),
+    }
+    assert len(named) > 15
+    assert BUILT_IN.without_price(*sorted(named - set(WITHOUT))) == []
+    assert set(WITHOUT) <= named, "an exception that is none any more"
+
+
+def _names(annotation: object) -> set[str]:
+    found = {argument for argument in get_args(annotation) if isinstance(argument, str)}
+    return found.union(*(_names(argument) for argument in get_args(annotation)))
+
+
+def test_every_price_names_its_source() -> None:
+    text = resources.files("service.billing").joinpath("prices.toml").read_text("utf-8")
+    sources = [entry["source"] for entry in tomllib.loads(text)["model"]]
+    assert all(source.startswith("https://") or "genai-prices" in source for source in sources)
+
+
+def test_a_table_says_for_which_models_it_has_no_price() -> None:
+    assert BUILT_IN.without_price("gpt-realtime-2.1", "house", "", "whisper-1") == ["house"]
+    assert PriceTable.load({"house": {"minute": Decimal(1)}}).without_price("house") == []

@@ -10,12 +10,13 @@ from service.compare.word_errors import word_errors
 @pytest.mark.parametrize(
     ("reference", "transcript", "errors", "words"),
     [
-        ("It's an auto accident.", "its an AUTO accident", 0, 4),
+        ("It's an auto accident.", "its an Auto accident", 0, 4),
         ("I had an auto accident", "I had otoo accident", 2, 5),
         ("policy number", "my policy number is", 2, 2),
         ("", "", 0, 0),
         ("", "thank you", 2, 0),
         ("hello", "", 1, 1),
+        ("five cars at twenty-five", "5 cars at 25", 0, 5),
         ("café Müller", "CAFE\u0301 müller", 0, 2),
     ],
 )
