@@ -61,4 +61,11 @@ class ToolCalled:
     arguments: dict[str, Any]
 
 
-Action = Send | TurnTranscribed | HangUp | BargeIn | Answered | Failure | ToolCalled
+@dataclass(frozen=True, slots=True)
+class Summarized:
+    """A summary took the place of so many items of the conversation."""
+
+    items: int
+
+
+Action = Send | TurnTranscribed | HangUp | BargeIn | Answered | Failure | ToolCalled | Summarized

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -29,6 +30,8 @@ class CallRecord:
     model: str
     ledger: Ledger
     invited_s: float
+    redact: Callable[[str], str]
+    """Takes out of what was said what must not leave."""
     answered_s: float | None = None
     ended_s: float | None = None
     state: str = "OPENING"
@@ -73,9 +76,12 @@ class CallRecord:
         data: dict[str, Any] = {
             "turn": turn.turn,
             "item_id": turn.item_id,
-            "transcript": turn.transcript,
+            "transcript": self.redact(turn.transcript),
             "source": turn.source,
-            "asr_transcript": turn.asr_transcript,
+            "suspect": turn.suspect,
+            "asr_transcript": self.redact(turn.asr_transcript) if turn.asr_transcript is not None else None,
+            "asr_confidence": round(turn.asr_confidence, 3) if turn.asr_confidence is not None else None,
+            "asr_difference": turn.asr_difference.as_json() if turn.asr_difference is not None else None,
             "spoken_at": self.clock.rfc3339(turn.spoken_s),
             "duration_ms": turn.duration_ms,
             "model": priced.model if priced else self.model,
@@ -88,7 +94,7 @@ class CallRecord:
 
     def ended_data(self) -> dict[str, Any]:
         """Data of `call.ended`."""
-        lines = as_json(self.lines.in_order(), self.clock.rfc3339)
+        lines = as_json(self.lines.in_order(), self.clock.rfc3339, self.redact)
         large = sum(len(line["text"]) + 100 for line in lines) > INLINE_TRANSCRIPT_BYTES
         ending = self._ending_data()
         return {
@@ -128,7 +134,7 @@ class CallRecord:
             **self.started_data(),
             "ended_at": self.clock.rfc3339(self.ended_s) if self.ended_s is not None else None,
             "model": self.model,
-            "transcript": as_json(self.lines.in_order(), self.clock.rfc3339),
+            "transcript": as_json(self.lines.in_order(), self.clock.rfc3339, self.redact),
             "turns": self.turns,
             "claim": self.claim,
             "human_requested": self.human_requested,
@@ -151,7 +157,7 @@ class CallRecord:
             "playout_underruns": self.underruns,
             "uplink_frames_dropped": self.uplink_dropped,
             "response_latency_s": [round(latency, 3) for latency in self.answer_latencies_s],
-            "digits": self.digits,
+            "digits": self.redact(self.digits),
         }
         if self.stats is not None:
             stats = self.stats

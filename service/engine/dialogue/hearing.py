@@ -15,7 +15,7 @@ from service.engine.dialogue.moments import Moment, hear_moment
 from service.engine.dialogue.names import hear_name, is_spelled
 from service.engine.dialogue.polarity import Polarity, hear_facts, hear_polarity
 from service.engine.dialogue.table import Act, Question
-from service.engine.dialogue.tokens import tidy
+from service.spoken.tokens import tidy
 
 _WRONG_ANYHOW = re.compile(r"\b(?:wrong|incorrect|mistake|misheard|not what i said|not right|not correct)\b")
 _LEAD_NO = re.compile(
