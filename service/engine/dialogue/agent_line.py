@@ -6,8 +6,8 @@ import re
 
 from service.engine.dialogue import wording
 from service.engine.dialogue.claim import Claim, Field, Value
-from service.engine.dialogue.figures import with_digits
 from service.engine.dialogue.table import Question
+from service.spoken.figures import with_digits
 
 # The first that fits the last sentence. Each is so worded that a statement of the same thing does not fit.
 _QUESTIONS: tuple[tuple[Question, re.Pattern[str]], ...] = tuple(
