@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import structlog
 
+from service.billing.limits import Budget
 from service.billing.prices import PriceTable
 from service.call import ending
 from service.call.leg import Leg
@@ -27,20 +28,23 @@ from service.http.server import HttpServer, check_exposure
 from service.outbox.delivery import Deliverer
 from service.outbox.outbox import CALL_LEASE_S, Outbox
 from service.outbox.sender import Sender
-from service.outbox.signature import parse_secrets
 from service.outbox.store import OutboxError
 from service.prompts import announcing_recording, load_instructions, packaged_instructions
 from service.realtime.payload import session_payload
 from service.recording.recorder import check_directory
 from service.telemetry.metrics import Metrics
+from service.transcript.redaction import Redaction
 from sip.admission import Refusal
 from sip.endpoint import Endpoint
 from sip.stack import Bound
 
+PURGE_S = 3600.0
 STATS_S = 5.0
 """Outbox gauges are read, and the outbox tried for writing, this often."""
 FINAL_DELIVERY_S = 5.0
 """How long a stopping worker goes on delivering; what is left waits in the outbox."""
+COST_LIMIT = "limits.hour_usd reached"
+"""Why new calls are refused while the last hour has cost its limit."""
 LAST_WORDS_S = 15.0
 """After the drain's time is up: how long the calls that were ended may take to be written."""
 
@@ -66,6 +70,8 @@ class Worker:
         self._clock = Clock()
         self._metrics = Metrics()
         self._prices = PriceTable.load(config.prices.overrides)
+        self._budget = Budget(**config.limits.model_dump())
+        self._warn_of_unseen_costs()
         self._registry = Registry(config.http.recent_calls)
         self._worker_id = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
         self._agent_instructions = agent_instructions(config)
@@ -144,10 +150,11 @@ class Worker:
 
     def _on_invite(self, leg: Leg) -> None:
         services, calls = self._services, self._calls
-        if services is None or calls is None or self._not_ready_because(services.outbox):
-            # Between the drain's order and its arrival on the SIP thread, or with nowhere to write to.
+        reasons = self._not_ready if services is None else self._not_ready_because(services.outbox)
+        if services is None or calls is None or reasons:
+            # Between the drain's order and its arrival on the SIP thread, with nowhere to write to, or no money left.
             leg.refuse(503, "Service Unavailable", self._config.sip.retry_after_s)
-            self._metrics.call_refused("not_ready")
+            self._metrics.call_refused("cost_limit" if reasons == [COST_LIMIT] else "not_ready")
             return
         call_id = f"call_{uuid4().hex}"
         runner = self._runners[call_id] = CallRunner(call_id, leg, services)
@@ -176,10 +183,15 @@ class Worker:
     # -- what goes on beside the calls -----------------------------------------------------------------------------
 
     async def _tend(self, outbox: Outbox) -> None:
-        """Renew this worker's leases and read the outbox's gauges."""
+        """Renew this worker's leases, read the outbox's gauges, and remove what was delivered long ago."""
         renewed_s = self._clock.monotonic()
+        purged_s = float("-inf")
+        retention_s = self._config.outbox.retention_days * 86_400
         while True:
             try:
+                if retention_s and self._clock.monotonic() - purged_s > PURGE_S:
+                    purged_s = self._clock.monotonic()
+                    await outbox.purge(retention_s)
                 stats = await outbox.stats()
                 self._metrics.outbox(stats.pending, stats.oldest_age_s, stats.dead)
                 if self._clock.monotonic() - renewed_s > CALL_LEASE_S / 4:
@@ -195,23 +207,28 @@ class Worker:
         if webhook.url is None or webhook.secret is None:
             self._log.warning("webhook_not_set", hint="messages stay in the outbox until webhook.url is set")
             return None
-        return Sender(
-            webhook.url,
-            parse_secrets(webhook.secret.get_secret_value()),
-            connect_timeout_s=webhook.connect_timeout_s,
-            timeout_s=webhook.timeout_s,
-        )
+        return Sender.to(webhook.url, webhook.secret, webhook)
 
     def _deliverer(self, outbox: Outbox, sender: Sender) -> Deliverer:
         return Deliverer(
             outbox,
             sender,
             parallel_calls=self._config.webhook.parallel_calls,
+            max_per_s=self._config.webhook.max_per_s,
+            max_age_s=self._config.webhook.max_age_s,
             on_attempt=lambda _claim, outcome, _took_s: self._metrics.webhook_attempt(outcome.verdict.value),
         )
 
     def _not_ready_because(self, outbox: Outbox) -> list[str]:
-        return self._not_ready if outbox.writable else [*self._not_ready, "outbox unwritable"]
+        reasons = self._not_ready if outbox.writable else [*self._not_ready, "outbox unwritable"]
+        return [*reasons, COST_LIMIT] if self._budget.refuses(self._clock.monotonic()) else reasons
+
+    def _warn_of_unseen_costs(self) -> None:
+        unseen = unseen_costs(self._config, self._prices)
+        if unseen:
+            self._log.warning(
+                "limits_blind", models=unseen, hint="without a price nothing counts: see prices.overrides"
+            )
 
     def _call_services(self, outbox: Outbox) -> CallServices:
         config = self._config
@@ -222,6 +239,7 @@ class Worker:
             transcription_instructions=self._transcription_instructions,
             claim=config.claim,
             claim_instructions=self._claim_instructions,
+            redaction=Redaction(config.redaction.patterns, card_numbers=config.redaction.card_numbers),
             worker_id=self._worker_id,
             retry_after_s=config.sip.retry_after_s,
             max_call_s=config.agent.max_call_s,
@@ -231,6 +249,8 @@ class Worker:
             metrics=self._metrics,
             registry=self._registry,
             clock=self._clock,
+            budget=self._budget,
+            summarize_above_tokens=config.agent.summarize_above_tokens,
             recordings=config.recording.directory,
         )
 
@@ -246,6 +266,13 @@ def session_target(config: Config, instructions: str) -> Target:
         payload=session_payload(config.realtime, config.transcription, instructions=instructions, tools=tools),
         connect_timeout_s=config.realtime.connect_timeout_s,
     )
+
+
+def unseen_costs(config: Config, prices: PriceTable) -> list[str]:
+    """Models in use whose costs no limit can see, where there are limits."""
+    if config.limits.call_usd is None and config.limits.hour_usd is None:
+        return []
+    return prices.without_price(config.realtime.model, config.transcription.asr_model)
 
 
 def agent_instructions(config: Config) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from uuid import uuid4
 
-from service.app import agent_instructions, session_target, transcription_instructions
+from service.app import agent_instructions, session_target, transcription_instructions, unseen_costs
 from service.billing.prices import PriceTable
 from service.call.sessions import Sessions
 from service.clock import rfc3339
@@ -19,7 +19,6 @@ from service.http.server import check_exposure
 from service.outbox.message import Claim, encode_data
 from service.outbox.outbox import Outbox
 from service.outbox.sender import Sender
-from service.outbox.signature import parse_secrets
 from service.realtime.client import Received, SessionError, open_session
 from service.recording.recorder import check_directory
 from service.recording.wav import BYTES_PER_S
@@ -75,13 +74,10 @@ async def _prompts(config: Config) -> str:
 
 async def _prices(config: Config) -> str:
     table = PriceTable.load(config.prices.overrides)
-    missing = [
-        model
-        for model in (config.realtime.model, config.transcription.asr_model)
-        if model and table.prices_of(model) is None
-    ]
+    missing = table.without_price(config.realtime.model, config.transcription.asr_model)
     if missing:
-        raise ClaimlineError(f"no price for {missing[0]}: set prices.overrides, or its costs will be unknown")
+        blind = " and no limit will see them" if unseen_costs(config, table) else ""
+        raise ClaimlineError(f"no price for {missing[0]}: set prices.overrides, or its costs will be unknown{blind}")
     return f"known for {config.realtime.model}, as of {table.as_of}"
 
 
@@ -134,10 +130,7 @@ async def _webhook(config: Config) -> str:
     now_s = time.time()
     body = encode_data({"type": TEST_TYPE, "timestamp": rfc3339(now_s), "data": {}})
     claim = Claim(f"msg_{uuid4().hex}", "", 0, TEST_TYPE, body, 1, 0, now_s + webhook.timeout_s)
-    secrets = parse_secrets(webhook.secret.get_secret_value())
-    async with Sender(
-        webhook.url, secrets, connect_timeout_s=webhook.connect_timeout_s, timeout_s=webhook.timeout_s
-    ) as sender:
+    async with Sender.to(webhook.url, webhook.secret, webhook) as sender:
         outcome = await sender.send(claim)
     if outcome.verdict.value != "delivered":
         raise ClaimlineError(f"webhook.url {webhook.url} did not take a signed test event: {outcome.error}")

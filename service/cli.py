@@ -52,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     """All commands with their help."""
     # Imported here so that `--help` of one command does not wait for the libraries of all the others.
     from service.billing.commands import add_parser as add_price  # noqa: PLC0415
+    from service.compare.commands import add_parser as add_compare  # noqa: PLC0415
     from service.outbox.commands import add_parsers as add_outbox  # noqa: PLC0415
 
     top = argparse.ArgumentParser(
@@ -89,6 +90,7 @@ def parser() -> argparse.ArgumentParser:
     call.add_argument("--seconds", type=float, help="hang up after this long; default: 2 s after the WAV's end")
     add_outbox(commands)
     add_price(commands)
+    add_compare(commands)
     _add(commands, "check", _check, "read the configuration, try each far end, say what is wrong", "claimline check")
     for command in commands.choices.values():
         # Before the command or behind it: the default of the inner one must not undo the outer one.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
@@ -16,6 +17,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -36,6 +38,17 @@ LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128")
 Port = Annotated[int, Field(ge=0, le=65535)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(gt=0.0)]
+Usd = Annotated[Decimal, Field(gt=0, le=1_000_000)]
+
+
+def _pattern(value: str) -> str:
+    try:
+        pattern = re.compile(value)
+    except re.error as error:
+        raise ValueError(f"is no regular expression: {error}") from None
+    if pattern.search("") is not None:
+        raise ValueError("finds an empty text, so it would be found everywhere")
+    return value
 
 
 class _Section(BaseModel):
@@ -222,6 +235,8 @@ class Agent(_Section):
     instructions_file: Path | None = None
     max_call_s: Seconds = 3600.0
     """Then the agent is asked to say goodbye, and half a minute later the call is ended."""
+    summarize_above_tokens: PositiveInt | None = None
+    """Above this input of a response of the agent, a summary takes the place of the older turns; without it, never."""
 
 
 class Transcription(_Section):
@@ -232,10 +247,22 @@ class Transcription(_Section):
     asr_model: str = ""
     """The server's built-in transcription beside it; empty: off."""
     timeout_s: Seconds = 15.0
-    """A request without a result for this long has failed."""
+    """A request without a result for this long has failed, and is made once more."""
     flush_timeout_s: Seconds = 8.0
     """After the caller hung up, how long the last transcripts are waited for."""
     max_output_tokens: Annotated[int, Field(ge=16, le=4096)] = 1024
+    max_open: PositiveInt = 4
+    """Requests of one call on their way at once; turns beyond it wait their turn. A caller who speaks every two seconds
+    fills four only where an answer takes eight."""
+
+
+class Redaction(_Section):
+    """What is taken out of transcripts before they leave: webhooks, log, event log, ``GET /calls``."""
+
+    patterns: dict[str, Annotated[str, AfterValidator(_pattern)]] = {}
+    """Regular expressions by name; what one finds becomes ``[name]``."""
+    card_numbers: bool = True
+    """13 to 19 digits, written or spoken, whose check digit is right, become ``[card number]``."""
 
 
 class Claim(_Section):
@@ -260,6 +287,12 @@ class Webhook(_Section):
     """Of one try, whole; the Standard Webhooks specification names 15-30 s."""
     parallel_calls: PositiveInt = 8
     """Calls delivered side by side; within a call messages go one by one."""
+    max_per_s: Annotated[float, Field(gt=0, le=10_000)] = 300.0
+    """How fast a backlog drains when the endpoint answers again."""
+    max_age_s: Seconds = 14 * 86_400.0
+    """A message that was not delivered by then is given up."""
+    allowed_networks: tuple[IPvAnyNetwork, ...] = LOOPBACK
+    """Where webhooks may go without TLS, and though the address is private."""
 
     @field_validator("url")
     @classmethod
@@ -280,6 +313,8 @@ class Outbox(_Section):
     """Where messages wait."""
 
     path: Path = Path("claimline.db")
+    retention_days: Annotated[float, Field(ge=0)] = 30.0
+    """Delivered messages are removed at this age; 0 keeps them."""
 
 
 class Http(_Section):
@@ -309,6 +344,18 @@ class Prices(_Section):
     overrides: dict[str, dict[str, Decimal]] = {}
 
 
+class Limits(_Section):
+    """What calls may cost, in USD; only what has a price is counted."""
+
+    call_usd: Usd | None = None
+    hour_usd: Usd | None = None
+    """Of all calls of a worker within any 3,600 s."""
+    warn_share: Fraction = 0.8
+    """Of a limit: from here on it is warned of."""
+    then: Literal["hang_up", "turn_context"] = "hang_up"
+    """The agent says goodbye; or the call goes on, its turns transcribed without those before them."""
+
+
 class Log(_Section):
     """Log lines."""
 
@@ -331,12 +378,14 @@ class Config(BaseSettings):
     agent: Agent = Agent()
     transcription: Transcription = Transcription()
     claim: Claim = Claim()
+    redaction: Redaction = Redaction()
     webhook: Webhook = Webhook()
     recording: Recording = Recording()
     outbox: Outbox = Outbox()
     http: Http = Http()
     engine: Engine = Engine()
     prices: Prices = Prices()
+    limits: Limits = Limits()
     log: Log = Log()
 
     @classmethod

@@ -48,6 +48,8 @@ def test_the_environment_stands_over_the_file(tmp_path: Path, monkeypatch: pytes
         ('[realtime]\nurl = "http://x"\n', "realtime.url: must begin with ws:// or wss://"),
         ("[realtime.session.audio.input.turn_detection]\nsilence = 5\n", "silence: there is no such setting"),
         ('[webhook]\nurl = "ftp://x"\n', "webhook.url: must begin with http:// or https://"),
+        ('[redaction]\npatterns = { iban = "(" }\n', "redaction.patterns.iban: is no regular expression: missing )"),
+        ('[redaction.patterns]\nx = "a*"\n', "redaction.patterns.x: finds an empty text"),
         ("sip = 5\n", "sip: "),
         ("[sip\n", "is not valid TOML"),
     ],

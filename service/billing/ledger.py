@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from service.billing.expected import AudioTokens
 from service.billing.prices import Cost, PriceTable, plain
-from service.billing.usage import DurationUsage, TokenUsage
+from service.billing.usage import KINDS, DurationUsage, TokenUsage
 
 MAX_PURPOSES = 16
 """Purposes told apart; they come back from the server, so that their number must be bounded."""
@@ -34,6 +35,7 @@ class _Account:
     seconds: Decimal = Decimal(0)
     usd: Decimal = Decimal(0)
     unpriced: int = 0
+    expected: AudioTokens | None = None
 
     def add(self, entry: Entry) -> None:
         self.reports += 1
@@ -51,9 +53,25 @@ class _Account:
     def cost_usd(self) -> Decimal | None:
         return None if self.unpriced else self.usd
 
+    def expect(self, tokens: AudioTokens) -> None:
+        self.expected = tokens if self.expected is None else self.expected + tokens
+
     def as_json(self) -> dict[str, Any]:
-        tokens = {name: self.tokens[name] for name in TokenUsage().as_json()}
-        return {"reports": self.reports, "models": list(self.models), "tokens": tokens, "seconds": float(self.seconds)}
+        account = {
+            "reports": self.reports,
+            "models": list(self.models),
+            "tokens": {kind.name: self.tokens[kind.name] for kind in KINDS},
+            "seconds": float(self.seconds),
+            "cached_share": self._cached_share(),
+        }
+        if self.expected is not None:
+            account["expected_audio_tokens"] = {"input": self.expected.input, "output": self.expected.output}
+        return account
+
+    def _cached_share(self) -> float | None:
+        given = sum(self.tokens[kind.name] for kind in KINDS if kind.direction == "input")
+        cached = sum(self.tokens[kind.name] for kind in KINDS if kind.cached)
+        return round(cached / given, 4) if given else None
 
 
 class Ledger:
@@ -77,6 +95,11 @@ class Ledger:
         if usage.inconsistent:
             self.mark_incomplete(f"inconsistent usage reported for {purpose}")
         return entry
+
+    def expect(self, purpose: str, tokens: AudioTokens) -> None:
+        """Note how many audio tokens the entry just added should have named."""
+        for account in (self._accounts[purpose], self._total):
+            account.expect(tokens)
 
     def mark_incomplete(self, reason: str) -> None:
         """Say that the cost does not cover everything, and why."""
@@ -108,7 +131,7 @@ class Ledger:
         return {purpose: account.cost_usd for purpose, account in self._accounts.items()}
 
     def usage(self) -> dict[str, Any]:
-        """Tokens by kind and seconds, in all and by purpose, ready for JSON."""
+        """Tokens by kind, seconds, and the share of input that was cached, in all and by purpose; ready for JSON."""
         by_purpose = {purpose: account.as_json() for purpose, account in self._accounts.items()}
         return {"total": self._total.as_json(), "by_purpose": by_purpose}
 

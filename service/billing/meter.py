@@ -49,6 +49,9 @@ class Meter:
             self._open.add(_name(_mapping(event, "response").get("id")))
             self._open.discard("")
         elif kind in ("session.created", "session.updated"):
+            if kind == "session.created":
+                # What a new session is told again, it transcribes and bills again, under the same ids.
+                self._reported.clear()
             self._read_session(_mapping(event, "session"))
         return None
 

@@ -88,6 +88,10 @@ class PriceTable:
         """Every name that has a price."""
         return tuple(self._prices)
 
+    def without_price(self, *models: str) -> list[str]:
+        """Those of the models that have no price at all; an empty name is no model."""
+        return [model for model in models if model and model not in self._prices]
+
     def prices_of(self, model: str) -> Mapping[str, Decimal] | None:
         """The prices of a model by kind, or None."""
         prices = self._prices.get(model)

@@ -63,6 +63,13 @@ class ToolCalled:
 
 
 @dataclass(frozen=True, slots=True)
+class Summarized:
+    """A summary took the place of so many items of the conversation."""
+
+    items: int
+
+
+@dataclass(frozen=True, slots=True)
 class ClaimChanged:
     """A claim is known better, or differently."""
 
@@ -95,6 +102,7 @@ Action = (
     | Answered
     | Failure
     | ToolCalled
+    | Summarized
     | ClaimChanged
     | ClaimSubmitted
     | FindClaim

@@ -9,20 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from service.call.actions import Action, Failure, HangUp, Send, ToolCalled, TurnTranscribed
+from service.call.actions import Action, Failure, HangUp, Send, Summarized, ToolCalled, TurnTranscribed
 from service.call.agent import Agent
+from service.call.editing import Editing
 from service.call.goodbye import AfterSilence, Goodbye, Silences
 from service.call.intake import ClaimIntake, claims_off
 from service.call.keypad import Keypad
 from service.call.lines import Lines
 from service.call.speech import CallerSpeech
+from service.call.summary import is_summary
 from service.call.tools import END_CALL, REQUEST_HUMAN, claim_of, parse_arguments, tool_output
 from service.claim.extraction import is_claim
 from service.media.playout import Playout
 from service.media.ring import UplinkFrame
 from service.media.uplink import Uplink, upsampled
 from service.realtime import events
-from service.realtime.commands import AudioAppend, AudioCommit, ItemCreate, SessionUpdate
+from service.realtime.commands import AudioAppend, AudioCommit, ItemCreate, ItemDelete, SessionUpdate
 from service.realtime.payload import listening_off
 from service.realtime.replay import audio_item, text_item
 from service.transcript.sidecar import Priced, Sidecar, is_ours
@@ -47,11 +49,13 @@ class Conversation:
         interruptible: bool,
         answering: bool = True,
         claims: ClaimIntake | None = None,
+        editing: Editing | None = None,
     ) -> None:
         self._uplink = uplink
         self._sidecar = sidecar
         self._claims = claims or claims_off()
         self._answering = answering
+        self._editing = editing or Editing(None)
         self._speech = CallerSpeech()
         self._keypad = Keypad()
         self.lines = Lines()
@@ -59,6 +63,7 @@ class Conversation:
         self._goodbye: Goodbye | None = None
         self._silences = Silences()
         self._answer_owed = False
+        self._online = True
         self._resend_from_ms = 0
         self._speech_was_open = False
         self._closing = False
@@ -90,11 +95,18 @@ class Conversation:
         self._claims.found(reference, kept)
         return self._claims_go_on(now_s)
 
+    def transcribe_turns_alone(self) -> None:
+        """From now on the transcriber hears each turn without those before it."""
+        self._sidecar.hear_turns_alone()
+
     def tick(self, now_s: float, *, held: bool = False) -> list[Action]:
         """Once per 20 ms: playout (not while the call is on hold), time-outs, what is ready to leave."""
         actions = [*self._keys_told(now_s), *self.agent.tick(now_s, held=held)]
-        self._sidecar.expire(now_s)
+        if self._online:
+            self._sidecar.expire(now_s)
+            self._editing.expire(now_s)
         actions += self._ready(now_s)
+        actions += self._shorten(now_s)
         return actions + self._maybe_hang_up(now_s)
 
     def close(self) -> list[Action]:
@@ -119,6 +131,8 @@ class Conversation:
 
     def session_lost(self) -> None:
         """The session is gone. What was received is played out; what it had not finished is owed by the next."""
+        self._editing.session_lost()
+        self._online = False
         self._answer_owed = self.agent.session_lost() or self._answer_owed
         speech_from_ms = self._speech.lost()
         self._speech_was_open = speech_from_ms is not None
@@ -130,10 +144,15 @@ class Conversation:
 
     def resume(self, now_s: float) -> list[Action]:
         """A new session is open: tell it the conversation, then the audio that no item held, then go on."""
+        self._online = True
         pending = self._sidecar.session_lost(now_s)
         actions: list[Action] = []
+        if (summary := self._editing.told_first()) is not None:
+            actions.append(Send(summary))
         told: set[str] = set()
         for item_id in self.lines.item_ids():
+            if self._editing.replaced(item_id):
+                continue
             line = self.lines.find(item_id)
             if item_id in pending:
                 actions.append(Send(audio_item(item_id, upsampled(pending[item_id]))))
@@ -160,13 +179,18 @@ class Conversation:
             and not self._speech.open_ms(self._uplink.sent_ms)
             and not self._sidecar.open_turns
             and not self._claims.busy
+            and not self._editing.awaiting
         )
 
     @property
     def settled(self) -> bool:
         """After `close`: whether everything that was asked for has come."""
         return self._claims.settled and not (
-            self._closing_unconfirmed or self._commit_unconfirmed or self.agent.speaking or self._sidecar.open_turns
+            self._closing_unconfirmed
+            or self._commit_unconfirmed
+            or self.agent.speaking
+            or self._sidecar.open_turns
+            or self._editing.awaiting
         )
 
     # -- the server's side -----------------------------------------------------------------------------------------
@@ -202,8 +226,12 @@ class Conversation:
                 return self._after_silence()
             case events.ItemAdded():
                 return self._item_added(event, now_s)
+            case events.ItemDeleted():
+                self._sidecar.item_deleted(event.item_id)
+                self._editing.item_deleted(event.item_id)
+                return []
             case events.TranscriptionCompleted():
-                self._sidecar.asr_completed(event.item_id, event.transcript.strip())
+                self._sidecar.asr_completed(event.item_id, event.transcript.strip(), event.logprobs)
                 return self._ready(now_s)
             case events.TranscriptionFailed():
                 self._sidecar.asr_completed(event.item_id, None)
@@ -264,13 +292,37 @@ class Conversation:
 
     def _item_added(self, event: events.ItemAdded, now_s: float) -> list[Action]:
         self.lines.place(event.item.id, event.previous_item_id)
-        if not event.item.is_caller_audio:
+        edited = self._edited(event)
+        if event.item.is_caller_audio:
+            self._sidecar.item_added(event.item.id, event.previous_item_id, now_s)
+        else:
+            self._sidecar.item_placed(event.item.id, event.previous_item_id)
+        return edited + self._ready(now_s)
+
+    def _shorten(self, now_s: float) -> list[Action]:
+        """Ask for a summary of a conversation that has grown long."""
+        if not self._editing.long or not self.pausing or self._closing or self._goodbye is not None:
             return []
-        request = self._sidecar.item_added(event.item.id, event.previous_item_id, now_s)
+        request = self._editing.request(self.lines, now_s)
         return [Send(request)] if request is not None else []
 
+    def _edited(self, event: events.ItemAdded) -> list[Action]:
+        """Delete what the item stands for, where it is a summary."""
+        gone = self._editing.item_added(event.item, event.previous_item_id)
+        for item_id in gone:
+            self._sidecar.item_deleted(item_id)
+        told: list[Action] = [Summarized(len(gone))] if gone else []
+        return told + [Send(ItemDelete(item_id=item_id)) for item_id in gone]
+
+    def _summarized(self, response: events.Response, now_s: float) -> list[Action]:
+        if self._closing:
+            self._editing.abandon()
+            return []
+        summary = self._editing.summarized(response, now_s)
+        return [Send(summary)] if summary is not None else []
+
     def _response_created(self, response: events.Response) -> list[Action]:
-        if is_ours(response) or is_claim(response):
+        if is_ours(response) or is_claim(response) or is_summary(response):
             return []
         self.agent.response_created(response)
         self._answer_owed = False
@@ -282,11 +334,14 @@ class Conversation:
             error = response.status_details.error if response.status_details else None
             actions.append(Failure((error and error.code) or "response_failed", (error and error.message) or ""))
         if is_ours(response):
-            self._sidecar.response_done(response, priced)
+            self._sidecar.response_done(response, priced, now_s)
             return actions + self._ready(now_s)
         if is_claim(response):
             self._claims.response_done(response)
             return actions + self._ready(now_s)
+        if is_summary(response):
+            return actions + self._summarized(response, now_s)
+        self._editing.responded(response.usage)
         holds, waiting = self.agent.response_done(response, now_s)
         self._claims.agent_said()
         if self._closing:
@@ -337,11 +392,13 @@ class Conversation:
             self.agent.refused()
         elif not self._claims.request_failed(event_id):
             self._sidecar.request_failed(event_id, code)
+            self._editing.refused(event_id, now_s)
         return [Failure(code, error.message or ""), *self._ready(now_s)]
 
     def _ready(self, now_s: float) -> list[Action]:
-        actions: list[Action] = []
-        for turn in self._sidecar.take_ready(now_s):
+        requests = self._sidecar.take_requests(now_s) if self._online else ()
+        actions: list[Action] = [Send(request) for request in requests]
+        for turn in self._sidecar.take_ready(now_s, self.lines.answer_to):
             self.lines.caller_said(turn.item_id, turn.transcript, turn.spoken_s)
             actions.append(TurnTranscribed(turn))
             self._claims.turn_transcribed(turn.turn, turn.item_id, turn.transcript)

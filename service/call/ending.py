@@ -51,4 +51,5 @@ def by_leg(ended: Ended, *, answered: bool, greeting_heard: bool) -> Ending:
 INTERNAL = Ending("server_error", "internal")
 MEDIA_LOST = Ending("client_error", "media_lost")
 TOO_LONG = Ending("success", "max_duration")
+TOO_COSTLY = Ending("success", "cost_limit")
 DRAINED = Ending("server_error", "drain_timeout")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import accumulate, islice
+from itertools import accumulate, dropwhile, islice, takewhile
 from typing import Any, Literal
 
 from service.media.playout import Heard
@@ -81,6 +81,12 @@ class Lines:
         line = self._lines.get(item_id)
         return line if line is not None and line.text else None
 
+    def answer_to(self, item_id: str) -> str:
+        """The agent's words behind this item, up to the caller's next that is written down."""
+        behind = dropwhile(lambda one: one != item_id, self._order)
+        lines = (line for one in islice(behind, 1, None) if (line := self._lines.get(one)) is not None)
+        return " ".join(line.text for line in takewhile(lambda line: line.speaker == "agent", lines))
+
     def in_order(self) -> list[Line]:
         """All lines, oldest first; an agent item of which nothing was heard is none."""
         placed = list(self._order)
@@ -90,12 +96,15 @@ class Lines:
         return [line for line in lines if line.text or line.speaker == "caller"]
 
 
-def as_json(lines: list[Line], rfc3339: Callable[[float], str]) -> list[dict[str, Any]]:
-    """Lines for a webhook or the HTTP API; `rfc3339` turns monotonic seconds into a wall-clock string."""
+def as_json(lines: list[Line], rfc3339: Callable[[float], str], redact: Callable[[str], str]) -> list[dict[str, Any]]:
+    """Lines for a webhook or the HTTP API, `redact` applied to what was said.
+
+    `rfc3339` turns monotonic seconds into a wall-clock string.
+    """
     return [
         {
             "speaker": line.speaker,
-            "text": line.text,
+            "text": redact(line.text),
             "at": rfc3339(line.at_s),
             **({"interrupted": True} if line.interrupted else {}),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -30,6 +31,8 @@ class CallRecord:
     model: str
     ledger: Ledger
     invited_s: float
+    redact: Callable[[str], str]
+    """Takes out of what was said what must not leave."""
     answered_s: float | None = None
     ended_s: float | None = None
     state: str = "OPENING"
@@ -77,9 +80,12 @@ class CallRecord:
         data: dict[str, Any] = {
             "turn": turn.turn,
             "item_id": turn.item_id,
-            "transcript": turn.transcript,
+            "transcript": self.redact(turn.transcript),
             "source": turn.source,
-            "asr_transcript": turn.asr_transcript,
+            "suspect": turn.suspect,
+            "asr_transcript": self.redact(turn.asr_transcript) if turn.asr_transcript is not None else None,
+            "asr_confidence": round(turn.asr_confidence, 3) if turn.asr_confidence is not None else None,
+            "asr_difference": turn.asr_difference.as_json() if turn.asr_difference is not None else None,
             "spoken_at": self.clock.rfc3339(turn.spoken_s),
             "duration_ms": turn.duration_ms,
             "model": priced.model if priced else self.model,
@@ -92,7 +98,7 @@ class CallRecord:
 
     def ended_data(self) -> dict[str, Any]:
         """Data of `call.ended`."""
-        lines = as_json(self.lines.in_order(), self.clock.rfc3339)
+        lines = as_json(self.lines.in_order(), self.clock.rfc3339, self.redact)
         claims = self._claims_data()
         large = sum(len(line["text"]) + 100 for line in lines) + len(str(claims)) > INLINE_TRANSCRIPT_BYTES
         ending = self._ending_data()
@@ -114,7 +120,19 @@ class CallRecord:
 
     def claim_data(self, number: int, claim: Claim, turn: int) -> dict[str, Any]:
         """Data of `claim.updated` and `claim.submitted`."""
-        return {"claim": number, "turn": turn, **claim.as_json()}
+        return {"claim": number, "turn": turn, **self.redacted(claim.as_json())}
+
+    def redacted(self, data: Any) -> Any:
+        """The same JSON with every string of it redacted."""
+        match data:
+            case str():
+                return self.redact(data)
+            case dict():
+                return {name: self.redacted(value) for name, value in data.items()}
+            case list():
+                return [self.redacted(value) for value in data]
+            case _:
+                return data
 
     def summary(self) -> dict[str, Any]:
         """One entry of `GET /calls`."""
@@ -137,7 +155,7 @@ class CallRecord:
             **self.started_data(),
             "ended_at": self.clock.rfc3339(self.ended_s) if self.ended_s is not None else None,
             "model": self.model,
-            "transcript": as_json(self.lines.in_order(), self.clock.rfc3339),
+            "transcript": as_json(self.lines.in_order(), self.clock.rfc3339, self.redact),
             "turns": self.turns,
             **self._claims_data(),
             "human_requested": self.human_requested,
@@ -152,8 +170,8 @@ class CallRecord:
         """`claim`: field by field what is known of the first claim; `claims`: all of them with their evidence."""
         first = self.claims.get(1)
         return {
-            "claim": self.noted_claim if first is None or first.empty else first.values(),
-            "claims": [one.as_json() for _, one in sorted(self.claims.items()) if not one.empty],
+            "claim": self.redacted(self.noted_claim if first is None or first.empty else first.values()),
+            "claims": self.redacted([one.as_json() for _, one in sorted(self.claims.items()) if not one.empty]),
         }
 
     def _ending_data(self) -> dict[str, Any]:
@@ -168,7 +186,7 @@ class CallRecord:
             "playout_underruns": self.underruns,
             "uplink_frames_dropped": self.uplink_dropped,
             "response_latency_s": [round(latency, 3) for latency in self.answer_latencies_s],
-            "digits": self.digits,
+            "digits": self.redact(self.digits),
         }
         if self.stats is not None:
             stats = self.stats

@@ -7,8 +7,12 @@ from typing import Any
 
 import structlog
 
+from service.billing import expected
+from service.billing.ledger import Entry
 from service.billing.meter import Meter
-from service.call.actions import Answered, BargeIn, ClaimChanged, ClaimSubmitted, Failure, ToolCalled
+from service.billing.usage import TokenUsage
+from service.call.actions import Answered, BargeIn, ClaimChanged, ClaimSubmitted, Failure, Summarized, ToolCalled
+from service.call.context_audio import ContextAudio
 from service.call.ending import Ending
 from service.call.journal import Journal
 from service.call.leg import Invite
@@ -18,6 +22,7 @@ from service.call.state import State
 from service.call.tools import END_CALL, REQUEST_HUMAN, call_back_of, claim_of
 from service.outbox.message import KeptClaim
 from service.realtime.client import Received, SessionError
+from service.realtime.commands import ClientEvent
 from service.realtime.events import Malformed, Unknown
 from service.transcript.sidecar import Priced, TranscribedTurn
 
@@ -36,9 +41,19 @@ class CallReport:
         self._metrics = services.metrics
         self._meter = Meter(services.prices, services.realtime.model, services.transcription.asr_model or None)
         self._journal = Journal(services.outbox, call_id, services.worker_id)
+        self._audio = ContextAudio()
+        self.budget = services.budget.open_call()
         self._strange: set[str] = set()
         self.log = structlog.get_logger().bind(call_id=call_id)
-        self.record = CallRecord(call_id, invite, clock, services.realtime.model, self._meter.ledger, clock.monotonic())
+        self.record = CallRecord(
+            call_id,
+            invite,
+            clock,
+            services.realtime.model,
+            self._meter.ledger,
+            clock.monotonic(),
+            services.redaction,
+        )
 
     async def write(self) -> None:
         """Write the webhooks to the outbox, until `ended`."""
@@ -108,15 +123,44 @@ class CallReport:
         self._metrics.realtime_reconnected(reason)
         self.log.info(what, reason=reason)
 
+    def session_taken_over(self) -> None:
+        """What is sent from now on goes to another session, whose conversation is empty."""
+        self._audio = ContextAudio()
+
+    def sent(self, event: ClientEvent) -> None:
+        """This went to the session."""
+        self._audio.sent(event)
+
     def account(self, received: Received) -> Priced | None:
         """Enter the usage of an event, where it reports any."""
+        should_be = self._audio.received(received.event)
         if not received.metered:
             return None
         entry = self._meter.observe(received.as_dict())
         if entry is None:
             return None
         self._metrics.usage(self.record.call_id, entry, self.record.ledger.priced_usd)
+        if should_be is not None and isinstance(entry.usage, TokenUsage):
+            self.record.ledger.expect(entry.purpose, should_be)
+            self._metrics.audio_tokens(entry, expected.reported(entry.usage) - should_be)
+        self._spent(entry)
         return Priced(entry.model, entry.usage.as_json(), entry.cost.usd if entry.cost else None)
+
+    def _spent(self, entry: Entry) -> None:
+        """Mind the limits."""
+        if entry.cost is None:
+            if self._services.unpriced.is_new(entry.model):
+                self.log.warning("model_unpriced", model=entry.model, hint="add it to prices.overrides")
+            return
+        for crossing in self.budget.spend(entry.cost.usd, self._clock.monotonic()):
+            self._metrics.cost_limit(crossing.limit, crossing.event)
+            self.log.warning(
+                "cost_limit_reached" if crossing.event == "reached" else "cost_limit_near",
+                limit=crossing.limit,
+                limit_usd=str(crossing.limit_usd),
+                spent_usd=str(crossing.spent_usd),
+                then=self._services.budget.then,
+            )
 
     def strange_event(self, event: Unknown | Malformed) -> None:
         """The server sent what the protocol does not know."""
@@ -139,7 +183,11 @@ class CallReport:
             self._metrics.turn_stored(turn.source, self._clock.monotonic() - asked_s)
 
         self._journal.put("turn.transcribed", data, self._clock.wall(), stored)
-        self.log.info("turn_transcribed", turn=turn.turn, source=turn.source, transcript=turn.transcript)
+        if turn.asr_difference is not None:
+            self._metrics.second_opinion(turn.asr_difference.word_error_rate, turn.asr_difference.differs)
+        if turn.suspect is not None:
+            self._metrics.transcript_suspect(turn.suspect)
+        self.log.info("turn_transcribed", turn=turn.turn, source=turn.source, transcript=data["transcript"])
 
     def claim(self, what: ClaimChanged | ClaimSubmitted) -> None:
         """A claim is known better, or was submitted. It is kept together with the message that says so."""
@@ -147,7 +195,9 @@ class CallReport:
         number, claim, conflicts = what.change.number, what.change.claim, what.change.new_conflicts()
         self.record.claims[number] = claim
         data = self.record.claim_data(number, claim, what.turn)
-        self._journal.put(type_, data, self._clock.wall(), kept=KeptClaim(claim.reference, claim.as_json()))
+        self._journal.put(
+            type_, data, self._clock.wall(), kept=KeptClaim(claim.reference, self.record.redacted(claim.as_json()))
+        )
         for name in conflicts:
             self._metrics.claim_conflict(name)
         told = type_.replace(".", "_")
@@ -157,7 +207,7 @@ class CallReport:
         """Look up a claim that is kept, behind everything that is still to be written."""
         self._journal.find_claim(reference, found)
 
-    def happened(self, what: BargeIn | Answered | Failure | ToolCalled) -> None:
+    def happened(self, what: BargeIn | Answered | Failure | ToolCalled | Summarized) -> None:
         """Something worth counting."""
         record = self.record
         match what:
@@ -171,6 +221,8 @@ class CallReport:
             case Failure(code=code, message=message):
                 self._metrics.realtime_error(code)
                 self.log.warning("realtime_error", code=code, message=message)
+            case Summarized(items=items):
+                self.log.info("conversation_summarized", items=items)
             case ToolCalled(name=name, arguments=arguments):
                 self.log.info("tool_called", tool=name)
                 if name == END_CALL:

@@ -11,6 +11,7 @@ from typing import Any, ParamSpec
 from service.call import ending
 from service.call.actions import Action, ClaimChanged, ClaimSubmitted, Failure, FindClaim, HangUp, Send, TurnTranscribed
 from service.call.conversation import Conversation
+from service.call.editing import Editing
 from service.call.ending import Ending
 from service.call.intake import ClaimIntake
 from service.call.leg import Confirmed, Digit, Ended, Leg, LegEvent, MediaActive, MediaHeld, MediaLost
@@ -19,6 +20,7 @@ from service.call.report import CallReport
 from service.call.services import CallServices
 from service.call.sessions import EXPIRED, FATAL, Session, Sessions
 from service.call.state import Event, State, after
+from service.call.wrap_up import WrapUp, after_cost, after_time
 from service.claim.reference import new_reference
 from service.media.echo import EchoControl
 from service.media.playout import Playout
@@ -35,8 +37,6 @@ TIMER_S = 0.25
 EXCHANGE_RETRY_S = 5.0
 """After a session could not be exchanged in a pause."""
 APOLOGY_LIMIT_S = 12.0
-WRAP_UP_S = 30.0
-"""From the time limit to BYE: long enough for a goodbye."""
 BYE_TIMEOUT_S = 5.0
 """How long a BYE of ours may stay unanswered before the call is written without it."""
 
@@ -61,6 +61,7 @@ class CallRunner:
                 instructions=services.transcription_instructions,
                 context=transcription.context,
                 max_output_tokens=transcription.max_output_tokens,
+                max_open=transcription.max_open,
                 timeout_s=transcription.timeout_s,
                 asr=bool(transcription.asr_model),
             ),
@@ -73,6 +74,7 @@ class CallRunner:
                 today=services.clock.today,
                 new_reference=lambda: new_reference(secrets.choice),
             ),
+            editing=Editing(services.summarize_above_tokens),
         )
         self.record.lines = self._conversation.lines
         self._recording = CallRecording(services.recordings, self.record, leg.audio)
@@ -91,7 +93,7 @@ class CallRunner:
         self._leg_ended: Ended | None = None
         self._ending: Ending | None = None
         self._held = False
-        self._wrapped_up = False
+        self._wrap_up: WrapUp | None = None
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -217,6 +219,7 @@ class CallRunner:
 
     def _take_over(self, session: Session) -> None:
         self._session = session
+        self._report.session_taken_over()
         self._do(self._conversation.resume(self._clock.monotonic()))
 
     async def _flush(self) -> None:
@@ -373,26 +376,30 @@ class CallRunner:
         if self._state in {State.OPENING, State.ENDED} or self._leg_ended is not None:
             return
         for frame in frames if not self._held else ():
-            # Without a session the audio is kept for the next one.
-            cleaned = frame if self._echo is None else self._echo.clean(frame)
-            self._do([Send(self._conversation.caller_audio(cleaned))])
+            for cleaned in (frame,) if self._echo is None else self._echo.clean(frame):
+                # Without a session the audio is kept for the next one.
+                self._do([Send(self._conversation.caller_audio(cleaned))])
         now_s = self._clock.monotonic()
         if self._resuming_since_s is not None:
             self._conversation.agent.bridge(now_s - self._resuming_since_s)
         self._do(self._conversation.tick(now_s, held=self._held))
-        self._mind_the_limit(now_s)
+        self._mind_the_limits(now_s)
 
-    def _mind_the_limit(self, now_s: float) -> None:
-        """`agent.max_call_s`: the agent is asked to end the call, and shortly after it is ended."""
+    def _mind_the_limits(self, now_s: float) -> None:
+        """Of time and of cost: the agent is asked to end the call, and shortly after it is ended."""
         if self.record.answered_s is None or self._leg_ended is not None:
             return
-        over_s = now_s - self.record.answered_s - self._services.max_call_s
-        if over_s >= 0 and not self._wrapped_up:
-            self._wrapped_up = True
-            self._log.info("call_at_its_limit")
-            self._do(self._conversation.wrap_up("The time limit of this call is reached."))
-        if over_s >= WRAP_UP_S and self._ending is None:
-            self.hang_up(ending.TOO_LONG)
+        reached = self._report.budget.reached(now_s)
+        if reached == "turn_context":
+            self._conversation.transcribe_turns_alone()
+        if self._wrap_up is None:
+            talked_s = now_s - self.record.answered_s
+            self._wrap_up = after_time(talked_s, self._services.max_call_s, now_s) or after_cost(reached, now_s)
+            if self._wrap_up is not None:
+                self._log.info("call_at_its_limit", reason=self._wrap_up.ending.reason)
+                self._do(self._conversation.wrap_up(self._wrap_up.told))
+        elif now_s >= self._wrap_up.until_s and self._ending is None:
+            self.hang_up(self._wrap_up.ending)
 
     def _guarded(self, react: Callable[P, None]) -> Callable[P, None]:
         """For what the loop calls: nobody above would end the call."""
@@ -423,6 +430,7 @@ class CallRunner:
                 case Send(event=event):
                     if self._session is not None:
                         self._session.send(event)
+                        self._report.sent(event)
                 case TurnTranscribed(turn=turn):
                     self._start()
                     self._report.turn(turn)
@@ -447,7 +455,10 @@ class CallRunner:
         if directory is None:
             return None
         try:
-            return EventLog(directory, self.record.call_id, self._clock.monotonic())
+            redaction = self._services.redaction
+            return EventLog(
+                directory, self.record.call_id, self._clock.monotonic(), redaction if redaction.active else None
+            )
         except OSError as error:
             self._log.error("event_log_unwritable", problem=str(error))
             return None

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import numpy as np
 
 from service.call.leg import Confirmed, Ended, Leg, LegEvent
-from service.demo.script import Line, ScriptedCaller
+from service.demo.script import Line, ScriptedCaller, asks_to_wait
 from service.media.resample import Pcm
 from service.media.ring import FRAME_MS, LINE_FRAME_BYTES, SILENCE, DownlinkFrame
 
@@ -117,7 +117,10 @@ class DemoCaller:
                 if interruption is not None:
                     return interruption
             if self._agent_spoke_ms and self._agent_silent_ms >= PATIENCE_MS:
-                return self._script.next_line(await self._agent_text())
+                text = await self._agent_text()
+                if not asks_to_wait(text):
+                    return self._script.next_line(text)
+                self._agent_spoke_ms = asked_at_ms = 0
             if self._waiting_ms > DEAF_AFTER_S * 1000:
                 return None
         return None

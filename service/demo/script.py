@@ -111,6 +111,7 @@ PATIENCE = 3
 # She lets the agent say a part of her number before she cuts in.
 _READ_BACK = re.compile(r"read that back\b.*\bphone number\b[\s,:]*(?:\w+[\s,]+){1,3}?", re.IGNORECASE | re.DOTALL)
 
+_WAIT = re.compile(r"\bone moment\b[^.?!]*[.!]?\s*$", re.IGNORECASE)
 _PHONE_ENDS = "2278"
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _FIGURES = re.compile(rf"\b(?:{'|'.join(_DIGITS)})\b|[0-9]+")
@@ -171,6 +172,11 @@ class ScriptedCaller:
             return None
         self._interrupted = True
         return INTERRUPTION
+
+
+def asks_to_wait(agent_text: str) -> bool:
+    """Whether the agent's last words say that there is more to come."""
+    return bool(_WAIT.search(agent_text))
 
 
 def _digits(agent_text: str) -> str:

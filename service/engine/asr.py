@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from service.engine.moonshine import MOONSHINE_HZ, AbandonedError, Moonshine
 from service.engine.rates import WIRE_HZ, Pcm16, from_pcm16, resample
+from service.engine.recognition import Transcript, joined
 from service.engine.vad import WINDOW_MS, WINDOW_WIRE_SAMPLES, speech_probabilities
 
 SPEECH_LEVEL = 0.35
@@ -42,19 +43,20 @@ class Recognizer:
             self._network = Moonshine()
         return time.perf_counter() - begun_s
 
-    def transcribe(self, pcm24k: Pcm16, abandoned: threading.Event | None = None) -> str:
-        """Text of one turn (n,), empty where there is no speech in it.
+    def transcribe(self, pcm24k: Pcm16, abandoned: threading.Event | None = None) -> Transcript:
+        """One turn (n,), empty where there is no speech in it.
 
         Raises RuntimeError before `load`, and AbandonedError soon after the event is set.
         """
         if self._network is None:
             raise RuntimeError("Recognizer.load() comes before transcribe()")
-        texts = []
+        heard = []
         for piece in pieces(pcm24k, speech_probabilities(pcm24k)):
             decoded = self._network.decode(resample(from_pcm16(piece), WIRE_HZ, MOONSHINE_HZ), abandoned)
             if decoded.log_likelihood >= LEAST_LOG_LIKELIHOOD:
-                texts.append(decoded.text)
-        return tidied(" ".join(texts))
+                heard.append(decoded)
+        text = tidied(" ".join(decoded.text for decoded in heard))
+        return Transcript(text, joined([decoded.tokens for decoded in heard]) if text else ())
 
 
 class RecognizerBusyError(Exception):
@@ -76,8 +78,8 @@ class RecognizerPool:
         """Load the networks off the loop; returns the seconds it took."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._recognizer.load)
 
-    async def transcribe(self, pcm24k: Pcm16) -> str:
-        """Text of one turn, empty where there is no speech in it. Cancelled, it soon leaves its thread to others.
+    async def transcribe(self, pcm24k: Pcm16) -> Transcript:
+        """One turn, empty where there is no speech in it. Cancelled, it soon leaves its thread to others.
 
         Raises RecognizerBusyError where the queue is full, and AbandonedError where the pool was closed meanwhile.
         """

@@ -101,6 +101,8 @@ class FunctionCallOutput:
     id: str
     call_id: str
     output: str
+    function: str = ""
+    """The name in the call that it answers, once both are in a conversation."""
 
     def wire(self, *, with_audio: bool = False) -> dict[str, Any]:
         """As it stands in an event."""
@@ -177,6 +179,10 @@ class Conversation:
         position = self._position(item_id)
         return self._items[position - 1].id if position else None
 
+    def behind(self, item_id: str) -> frozenset[str]:
+        """Ids of the items behind that one."""
+        return frozenset(item.id for item in self._items[self._position(item_id) + 1 :])
+
     def add(self, item: Item, previous_item_id: str | None = None) -> str | None:
         """Put an item behind another ("root": first; None: last). Returns the id of the one before it.
 
@@ -185,11 +191,8 @@ class Conversation:
         if item.id in self._by_id:
             message = f"Error adding item: an item with id '{item.id}' already exists in the conversation."
             raise Refusal("item_create_duplicate_item_id", message, "item.id")
-        if isinstance(item, FunctionCallOutput) and not any(
-            isinstance(other, FunctionCall) and other.call_id == item.call_id for other in self._items
-        ):
-            message = f"Tool call ID '{item.call_id}' not found in conversation."
-            raise Refusal("invalid_tool_call_id", message, "item.call_id")
+        if isinstance(item, FunctionCallOutput):
+            item.function = self._function_called(item.call_id)
         position = len(self._items)
         if previous_item_id == "root":
             position = 0
@@ -236,6 +239,13 @@ class Conversation:
         if item is None:
             raise Refusal(code, f"Error {doing}ing item: the item with id '{item_id}' does not exist.", "item_id")
         return item
+
+    def _function_called(self, call_id: str) -> str:
+        for item in reversed(self._items):
+            if isinstance(item, FunctionCall) and item.call_id == call_id:
+                return item.name
+        message = f"Tool call ID '{call_id}' not found in conversation."
+        raise Refusal("invalid_tool_call_id", message, "item.call_id")
 
     def _position(self, item_id: str) -> int:
         # Nearly always one of the newest.

@@ -7,6 +7,7 @@ from itertools import count
 
 from service.engine.effects import Abandon, Effect, Recognize
 from service.engine.rates import Pcm16
+from service.engine.recognition import Token, Transcript
 
 MAX_PENDING = 64
 """Recognitions open at once in a session; beyond it a piece of audio counts as failed."""
@@ -17,6 +18,7 @@ class Heard:
     """The result for an item; `text` is None where recognition failed."""
 
     text: str | None
+    tokens: tuple[Token, ...] = ()
 
 
 class Hearings:
@@ -50,11 +52,11 @@ class Hearings:
         """What an item says is known without listening."""
         self._heard[item_id] = Heard(text)
 
-    def settle(self, key: str, text: str | None) -> str | None:
+    def settle(self, key: str, transcript: Transcript | None) -> str | None:
         """A recognition has ended. Returns its item, or None where it was voided before."""
         item_id = self._pending.pop(key, None)
         if item_id is not None:
-            self._heard[item_id] = Heard(text)
+            self._heard[item_id] = Heard(None) if transcript is None else Heard(transcript.text, transcript.tokens)
         return item_id
 
     def result(self, item_id: str) -> Heard | None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from service.engine.onnx_names import name_subgraphs
 from service.engine.rates import Samples
+from service.engine.recognition import Token, spelled_by, text_of
 from service.engine.runtime import Session, load_session, package_folder, return_freed_memory, to_onnx
 
 MOONSHINE_HZ = 16_000
@@ -38,9 +39,14 @@ class AbandonedError(Exception):
 class Decoded:
     """What the network heard. `log_likelihood` is the mean per token, natural logarithm, 0 for certain."""
 
-    text: str
+    tokens: tuple[Token, ...]
     log_likelihood: float
-    tokens: int
+    """With that of the end of the text, which is none of `tokens`."""
+
+    @property
+    def text(self) -> str:
+        """What the tokens spell."""
+        return text_of(self.tokens)
 
 
 class Moonshine:
@@ -70,14 +76,14 @@ class Moonshine:
             **_empty_cache(),
         }
         names = self._first_outputs
-        token, tokens, log_likelihood = _START_TOKEN, list[int](), 0.0
+        token, tokens, likelihoods = _START_TOKEN, list[int](), list[float]()
         for _ in range(int(samples.size / MOONSHINE_HZ * _TOKENS_PER_S) + 2):
             if abandoned is not None and abandoned.is_set():
                 raise AbandonedError
             feed["input_ids"] = np.array([[token]], np.int64)
             logits, *cache = self._decoder.run(names, feed)
             token, likelihood = most_likely(logits[0, -1], bar_end=not tokens)
-            log_likelihood += likelihood
+            likelihoods.append(likelihood)
             if token == _END_TOKEN:
                 break
             tokens.append(token)
@@ -91,11 +97,12 @@ class Moonshine:
             )
             feed["use_cache_branch"] = np.array([True])
             names = self._next_outputs
-        return Decoded(self._text(tokens), log_likelihood / (len(tokens) + 1), len(tokens))
-
-    def _text(self, tokens: list[int]) -> str:
-        joined = b"".join(self._vocabulary[token] for token in tokens if token < len(self._vocabulary))
-        return joined.decode("utf-8", "replace").replace("\u2581", " ").strip()
+        known = tuple(
+            Token(spelled_by(self._vocabulary[token]), likelihood)
+            for token, likelihood in zip(tokens, likelihoods, strict=False)
+            if token < len(self._vocabulary)
+        )
+        return Decoded(known, sum(likelihoods) / (len(tokens) + 1))
 
 
 def unlooped(tokens: list[int]) -> int:

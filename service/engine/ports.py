@@ -5,12 +5,15 @@ Audio is PCM16 mono at 24 kHz in arrays of `numpy.int16` throughout.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from service.engine.rates import Pcm16
+from service.engine.recognition import Transcript
 from service.engine.vad import VadEvent
+
+Role = Literal["user", "assistant", "system"]
 
 
 class TurnDetector(Protocol):
@@ -29,8 +32,8 @@ class TurnDetector(Protocol):
 class Recognizer(Protocol):
     """Turns audio into text, off the event loop."""
 
-    async def transcribe(self, pcm24k: Pcm16, /) -> str:
-        """Verbatim text; empty where nothing was said."""
+    async def transcribe(self, pcm24k: Pcm16, /) -> Transcript:
+        """Verbatim; an empty text where nothing was said."""
 
 
 class Voice(Protocol):
@@ -67,6 +70,9 @@ class Reply(Protocol):
 class Dialogue(Protocol):
     """The brain of one session: deterministic, no I/O."""
 
+    def may_call(self, functions: Set[str], /) -> None:
+        """The functions that the next reply can call, by name."""
+
     def greet(self, *, recorded: bool) -> Reply:
         """The first words; where the call is `recorded`, they say so."""
 
@@ -76,8 +82,17 @@ class Dialogue(Protocol):
     def silence(self) -> Reply:
         """The caller said nothing for `idle_timeout_ms`."""
 
+    def answered(self, function: str, output: str, /) -> Reply | None:
+        """A function that was called has given its output; None where that is nothing to speak of."""
+
     def interrupted(self, heard_text: str, /) -> None:
         """The last reply was cut off; the caller heard this much of it."""
+
+    def arguments(self, function: str, text: str, /) -> Mapping[str, Any]:
+        """What a function is to be called with, JSON-ready, that must be called for a text beside the conversation."""
+
+    def summary(self, said: Sequence[tuple[Role, str]], /) -> str:
+        """What these messages tell, oldest first, in few words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from service.engine.conversation import ContentPart, Conversation, FunctionCall, Item, Message, Status
 from service.engine.rates import Pcm16, milliseconds
-from service.engine.session_config import MaxOutputTokens, Voice, VoiceId
+from service.engine.response_settings import ResponseSettings
+from service.engine.session_config import VoiceId
 from service.engine.usage import ASSISTANT_MS_PER_TOKEN, ITEM_OVERHEAD_TOKENS, text_tokens
 
 Emit: TypeAlias = Callable[..., None]
@@ -17,21 +17,6 @@ Emit: TypeAlias = Callable[..., None]
 NewId: TypeAlias = Callable[[str], str]
 """`new_id("item")`: a fresh `item_...`."""
 ResponseStatus = Literal["completed", "cancelled", "failed", "incomplete"]
-
-
-@dataclass(frozen=True, slots=True)
-class ResponseSettings:
-    """What holds for one response: its own parameters over the session's."""
-
-    instructions: str
-    tools: str
-    """JSON of the tool definitions, or empty."""
-    callable_tools: frozenset[str]
-    modality: Literal["text", "audio"]
-    max_output_tokens: MaxOutputTokens
-    voice: Voice
-    speed: float
-    metadata: dict[str, str] | None
 
 
 class ResponseStream:
@@ -111,14 +96,14 @@ class ResponseStream:
         self._done(message)
         self._message = None
 
-    def call(self, name: str, arguments: str) -> None:
-        """Call a function. `arguments` is JSON."""
+    def call(self, name: str, arguments: str, status: Status = "completed") -> None:
+        """Call a function. `arguments` is JSON, or the beginning of it where the call is incomplete."""
         item = FunctionCall(self._new_id("item"), self._new_id("call"), name, "", status="in_progress")
         self._add(item)
         at = {**self._at, "call_id": item.call_id}
         self._emit("response.function_call_arguments.delta", **at, delta=arguments)
         self._emit("response.function_call_arguments.done", **at, name=name, arguments=arguments)
-        item.arguments, item.status = arguments, "completed"
+        item.arguments, item.status = arguments, status
         self._call_tokens += ITEM_OVERHEAD_TOKENS + text_tokens(name) + text_tokens(arguments)
         self._done(item)
 

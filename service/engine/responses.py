@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from service.engine.client_events import ItemReference, ResponseParams
+from service.engine.context_window import fitting, input_limit
 from service.engine.conversation import Conversation, Item, Message, item_from
 from service.engine.effects import Hush, Speak
 from service.engine.exchange import Exchange, Stimulus, after_last_answer, stimuli
@@ -16,9 +17,10 @@ from service.engine.outlet import Outlet
 from service.engine.ports import ToolCall
 from service.engine.rates import WIRE_HZ, Pcm16, milliseconds
 from service.engine.refusal import Refusal
-from service.engine.response_stream import NewId, ResponseSettings, ResponseStatus, ResponseStream
-from service.engine.session_config import FunctionTool, SessionConfig
-from service.engine.usage import Cached, Prompt, PromptCache, ResponseUsage, prompt, text_tokens
+from service.engine.response_settings import ResponseSettings, response_settings
+from service.engine.response_stream import NewId, ResponseStatus, ResponseStream
+from service.engine.session_config import SessionConfig
+from service.engine.usage import Cached, Prompt, PromptCache, ResponseUsage, first_tokens, prompt, text_tokens
 from service.engine.utterance import Utterance, sentences, words
 
 MAX_OUT_OF_BAND = 16
@@ -30,7 +32,13 @@ NO_LANGUAGE_MODEL = (
     "Out of band it only writes down what it hears in audio items."
 )
 
+SUMMARY = "summary"
+"""`purpose` in the metadata of a response that is to sum up what it is given."""
+
 CancelReason: TypeAlias = Literal["turn_detected", "client_cancelled"]
+Task: TypeAlias = Literal["answer", "transcript", "arguments", "summary"]
+"""What a response does: the main one answers; beside it the last turn is written down, a function's arguments are
+filled, or the messages are summed up."""
 
 
 @dataclass(slots=True)
@@ -38,15 +46,22 @@ class _Job:
     """A response on its way."""
 
     stream: ResponseStream
-    main: bool
+    task: Task
+    items: Sequence[Item]
+    """What it sees."""
     request: Prompt
     cached: Cached
     answers: tuple[Stimulus, ...]
-    """The main response answers all that is open; one out of band writes down the last turn it was given."""
+    """What it needs the words of. The main response answers all that is open."""
     inline_ids: tuple[str, ...]
     """Of items that came with the request."""
     utterance: Utterance | None = None
     tool: ToolCall | None = None
+
+    @property
+    def main(self) -> bool:
+        """Whether it writes to the conversation."""
+        return self.task == "answer"
 
     def awaited(self) -> tuple[str, ...]:
         """Items whose words it needs."""
@@ -66,6 +81,8 @@ class Responses:
         self._new_id = new_id
         self._cache = PromptCache()
         self._jobs: dict[str, _Job] = {}
+        self._left_out: frozenset[str] = frozenset()
+        """Items that became too old for the conversation's requests; they do not come back."""
         self._playback_end_s = 0.0
         self.audio_sent = False
         """The voice has been heard; it cannot change any more."""
@@ -86,17 +103,22 @@ class Responses:
         main = params.conversation != "none"
         self._refuse_too_many(main=main)
         items, inline = self._context(params)
-        settings = _settings(params, config)
-        if not main:
-            answers = [stimulus for stimulus in stimuli(items) if stimulus.kind == "audio"][-1:]
-        elif params.input is None:
-            answers = list(self._exchange.unanswered)
-        else:
-            answers = stimuli(after_last_answer(items))
-        request = prompt(settings.instructions, settings.tools, items)
+        settings = response_settings(params, config)
+        task = _task(settings, main=main)
+        fixed = prompt(settings.instructions, settings.tools, ())
+        seen = fitting(
+            items,
+            limit_tokens=input_limit(config.model),
+            fixed_tokens=sum(segment.tokens for segment in fixed),
+            truncation=config.truncation,
+        )
+        if main and params.input is None:
+            self._left_out = frozenset(item.id for item in self._conversation.items) - {item.id for item in seen}
+        answers = self._exchange.unanswered if main and params.input is None else _needed(task, seen)
+        request = prompt(settings.instructions, settings.tools, seen)
         cached = self._cache.ask("main" if main else f"out of band {settings.instructions}", request)
         stream = ResponseStream(self._conversation if main else None, settings, self._outlet.emit, self._new_id)
-        job = _Job(stream, main, request, cached, tuple(answers), tuple(item.id for item in inline))
+        job = _Job(stream, task, seen, request, cached, tuple(answers), tuple(item.id for item in inline))
         self._jobs[stream.id] = job
         if main:
             self.quiet_since_s = None
@@ -168,7 +190,7 @@ class Responses:
     def _context(self, params: ResponseParams) -> tuple[Sequence[Item], Sequence[Item]]:
         """Items that the response sees, and those of them that came with it. Raises Refusal."""
         if params.input is None:
-            return self._conversation.items, ()
+            return [item for item in self._conversation.items if item.id not in self._left_out], ()
         items: list[Item] = []
         inline: list[Item] = []
         for index, given in enumerate(params.input):
@@ -200,14 +222,21 @@ class Responses:
         """Go on, once all that was said to this response is known."""
         if any(self._hearings.result(item_id) is None for item_id in job.awaited()):
             return
-        if job.main:
-            self._answer(job, now_s)
-        else:
-            self._write_down(job, now_s)
+        match job.task:
+            case "answer":
+                self._answer(job, now_s)
+            case "transcript":
+                self._write_down(job, now_s)
+            case "arguments":
+                self._fill(job, now_s)
+            case "summary":
+                said = [(item.role, self._said(item)) for item in job.items if isinstance(item, Message)]
+                self._write(job, self._exchange.summary(said), now_s)
 
     def _answer(self, job: _Job, now_s: float) -> None:
         spoken = [stimulus.text or self._words(stimulus.item_id) or "" for stimulus in job.answers]
-        answer = self._exchange.answer(job.answers, spoken, job.stream.settings.instructions)
+        settings = job.stream.settings
+        answer = self._exchange.answer(job.answers, spoken, settings.instructions, settings.callable_tools)
         if answer is None:
             self._finish(job, "completed", None, now_s)
             return
@@ -221,9 +250,32 @@ class Responses:
         if text is None:
             self._fail(job, "Recognition failed.", now_s)
             return
+        self._write(job, text, now_s)
+
+    def _fill(self, job: _Job, now_s: float) -> None:
+        """Out of band: call the function that must be called, with what the texts yield for it."""
+        name = job.stream.settings.forced_tool or ""
+        text = "\n".join(item.text for item in job.items if isinstance(item, Message) and item.role == "user")
+        arguments = json.dumps(dict(self._exchange.arguments(name, text)), ensure_ascii=False)
+        limit = job.stream.settings.max_output_tokens
+        within = arguments if limit == "inf" else first_tokens(arguments, limit)
+        job.stream.call(name, within, "completed" if within == arguments else "incomplete")
+        if within == arguments:
+            self._finish(job, "completed", None, now_s)
+        else:
+            self._exhaust(job, now_s)
+
+    def _write(self, job: _Job, text: str, now_s: float) -> None:
         # A transcript is written as heard; only what is to be spoken is cut into sentences.
         job.utterance = Utterance(sentences(text) if job.stream.settings.modality == "audio" else (text,))
         self._say(job, job.utterance, now_s)
+
+    def _said(self, message: Message) -> str:
+        """The words of a message, written or spoken."""
+        spoken = message.audio
+        if spoken is None:
+            return message.text
+        return self._words(message.id) or spoken.transcript or ""
 
     def _words(self, item_id: str) -> str | None:
         heard = self._hearings.result(item_id)
@@ -275,24 +327,20 @@ def _begin_sentence(job: _Job, utterance: Utterance, sentence: int) -> None:
         utterance.voiced_ms.append(0)
 
 
-def _settings(params: ResponseParams, config: SessionConfig) -> ResponseSettings:
-    tools = config.tools if params.tools is None else params.tools
-    choice = config.tool_choice if params.tool_choice is None else params.tool_choice
-    output = params.audio.output if params.audio else None
-    return ResponseSettings(
-        instructions=config.instructions if params.instructions is None else params.instructions,
-        tools=_tools_json(tools),
-        callable_tools=frozenset() if choice == "none" else frozenset(tool.name for tool in tools),
-        modality=(params.output_modalities or config.output_modalities)[0],
-        max_output_tokens=params.max_output_tokens or config.max_output_tokens,
-        voice=(output and output.voice) or config.audio.output.voice,
-        speed=config.audio.output.speed,
-        metadata=params.metadata,
-    )
+def _task(settings: ResponseSettings, *, main: bool) -> Task:
+    if main:
+        return "answer"
+    if settings.forced_tool is not None:
+        return "arguments"
+    return "summary" if (settings.metadata or {}).get("purpose") == SUMMARY else "transcript"
 
 
-def _tools_json(tools: Sequence[FunctionTool]) -> str:
-    return json.dumps([tool.model_dump(exclude_none=True) for tool in tools]) if tools else ""
+def _needed(task: Task, items: Sequence[Item]) -> Sequence[Stimulus]:
+    """What a response has to know the words of, of the items it was given."""
+    if task == "answer":
+        return stimuli(after_last_answer(items))
+    spoken = [stimulus for stimulus in stimuli(items) if stimulus.kind == "audio"]
+    return {"transcript": spoken[-1:], "arguments": [], "summary": spoken}[task]
 
 
 def _rate_limit(used_tokens: int) -> dict[str, Any]:

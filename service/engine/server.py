@@ -23,6 +23,7 @@ from websockets.http11 import Request, Response
 from service.engine.effects import Abandon, Close, Effect, Hush, Recognize, Send, Speak
 from service.engine.ports import Speech
 from service.engine.rates import WIRE_HZ, WIRE_SAMPLES_PER_MS, Pcm16
+from service.engine.recognition import Transcript
 from service.engine.session import Session
 
 _log = logging.getLogger(__name__)
@@ -165,12 +166,12 @@ class _Connection:
             task.cancel()
 
     async def _recognize(self, effect: Recognize) -> None:
-        text: str | None = None
+        transcript: Transcript | None = None
         try:
-            text = await self._speech.recognizer.transcribe(effect.pcm)
+            transcript = await self._speech.recognizer.transcribe(effect.pcm)
         except Exception:  # noqa: BLE001 - whatever the networks raise concerns one turn
             _log.warning("recognition_failed", exc_info=True)
-        self._perform(self._session.recognized(effect.key, text, self._now_s()))
+        self._perform(self._session.recognized(effect.key, transcript, self._now_s()))
 
     async def _speak(self, effect: Speak) -> None:
         failed = False

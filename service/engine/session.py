@@ -27,15 +27,16 @@ from service.engine.client_events import (
 )
 from service.engine.conversation import ContentPart, Conversation, Message, item_from
 from service.engine.effects import Close, Effect
-from service.engine.exchange import Exchange, Stimulus, stimuli
+from service.engine.exchange import Exchange, Stimulus, after_last_answer, stimuli
 from service.engine.hearings import Hearings
 from service.engine.outlet import Outlet
 from service.engine.ports import Dialogue, TurnDetector
 from service.engine.rates import WIRE_HZ, Pcm16, milliseconds
+from service.engine.recognition import Transcript
 from service.engine.refusal import Refusal
 from service.engine.response_stream import NewId
 from service.engine.responses import Responses
-from service.engine.session_config import ServerVad, SessionConfig, updated
+from service.engine.session_config import LOGPROBS, ServerVad, SessionConfig, updated
 from service.engine.turns import TurnPausing, TurnResumed, Turns, TurnStarted, TurnStopped
 from service.engine.usage import transcription_usage
 
@@ -98,9 +99,9 @@ class Session:
             self._outlet.refuse(refusal, event.event_id)
         yield self._outlet.take()
 
-    def recognized(self, key: str, text: str | None, now_s: float) -> list[Effect]:
+    def recognized(self, key: str, transcript: Transcript | None, now_s: float) -> list[Effect]:
         """A recognition has ended; None: it failed."""
-        item_id = self._hearings.settle(key, text)
+        item_id = self._hearings.settle(key, transcript)
         if item_id is not None:
             self._transcribed(item_id)
             self._responses.heard(item_id, now_s)
@@ -173,8 +174,8 @@ class Session:
         self._emit("conversation.item.added", previous_item_id=previous, item=item.wire())
         self._emit("conversation.item.done", previous_item_id=previous, item=item.wire())
         if isinstance(item, Message) and item.role == "assistant":
-            self._exchange.answered_by_client()
-        else:
+            self._exchange.answered_by_client(self._conversation.behind(item.id))
+        elif any(open_.id == item.id for open_ in after_last_answer(self._conversation.items)):
             self._exchange.put(*stimuli((item,)))
 
     def _truncate(self, event: ItemTruncate) -> None:
@@ -287,6 +288,8 @@ class Session:
         item = self._conversation.find(item_id)
         if isinstance(item, Message):
             item.content[0].transcript = heard.text
+        if LOGPROBS in (self._config.include or ()):
+            at["logprobs"] = [token.wire() for token in heard.tokens]
         if heard.text:
             self._emit(f"{name}.delta", **at, delta=heard.text)
         usage = transcription_usage(model, audio_ms, heard.text)

@@ -24,6 +24,10 @@ SEMANTIC_THRESHOLD = 0.5
 SEMANTIC_PREFIX_PADDING_MS = 300
 
 
+LOGPROBS = "item.input_audio_transcription.logprobs"
+"""The only thing that `include` can ask for."""
+
+
 class Part(BaseModel):
     """A part of the protocol that came from a client: no unknown field, no conversion."""
 
@@ -161,7 +165,7 @@ class TokenLimits(Part):
 
 
 class RetentionRatio(Part):
-    """Accepted and echoed: this engine never truncates."""
+    """Leave out more of the oldest items than must be, so that the next requests share a longer prefix."""
 
     type: Literal["retention_ratio"]
     retention_ratio: Annotated[float, Field(ge=0.0, le=1.0)]

@@ -49,17 +49,27 @@ def text_tokens(text: str) -> int:
     return -(-len(text.encode("utf-8", "surrogatepass")) // TEXT_BYTES_PER_TOKEN)
 
 
+def first_tokens(text: str, tokens: int) -> str:
+    """As much of a text as that many tokens hold, by the same estimate."""
+    return text.encode("utf-8", "surrogatepass")[: tokens * TEXT_BYTES_PER_TOKEN].decode("utf-8", "ignore")
+
+
 def prompt(instructions: str, tools: str, items: Sequence[Item]) -> Prompt:
     """A request: instructions, tool definitions (their JSON, or empty), and the items in context."""
     segments = [Segment(f"instructions {instructions}", "text", text_tokens(instructions))]
     if tools:
         segments.append(Segment(f"tools {tools}", "text", text_tokens(tools)))
+    for stretch in item_segments(items):
+        segments.extend(stretch)
+    return tuple(segments)
+
+
+def item_segments(items: Sequence[Item]) -> list[list[Segment]]:
+    """What each item adds to a request that carries all of them."""
     last_assistant = next(
         (item for item in reversed(items) if isinstance(item, Message) and item.role == "assistant"), None
     )
-    for item in items:
-        segments.extend(_segments(item, speaks_last=item is last_assistant))
-    return tuple(segments)
+    return [_segments(item, speaks_last=item is last_assistant) for item in items]
 
 
 def _segments(item: Item, *, speaks_last: bool) -> list[Segment]:
@@ -67,6 +77,8 @@ def _segments(item: Item, *, speaks_last: bool) -> list[Segment]:
         return [Segment(item.id, "text", ITEM_OVERHEAD_TOKENS + text_tokens(item.name) + text_tokens(item.arguments))]
     if isinstance(item, FunctionCallOutput):
         return [Segment(item.id, "text", ITEM_OVERHEAD_TOKENS + text_tokens(item.output))]
+    if item.audio is None:
+        return _written(item)
     text, audio = ITEM_OVERHEAD_TOKENS, 0
     for part in item.content:
         if part.type == "input_audio":
@@ -78,6 +90,18 @@ def _segments(item: Item, *, speaks_last: bool) -> list[Segment]:
     segments = [Segment(item.id, "text", text)]
     if audio:
         segments.append(Segment(item.id, "audio", audio))
+    return segments
+
+
+def _written(message: Message) -> list[Segment]:
+    """A segment for each row, known by its words: texts that begin alike share that much of a cache."""
+    segments: list[Segment] = []
+    read_bytes, counted = 0, -ITEM_OVERHEAD_TOKENS
+    for row in message.text.splitlines(keepends=True) or [""]:
+        read_bytes += len(row.encode("utf-8", "surrogatepass"))
+        tokens = -(-read_bytes // TEXT_BYTES_PER_TOKEN) - counted
+        segments.append(Segment(f"{message.role} {row}", "text", tokens))
+        counted += tokens
     return segments
 
 

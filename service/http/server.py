@@ -1,4 +1,4 @@
-"""The worker's HTTP side: ``/healthz``, ``/readyz``, ``/metrics``, ``/calls``, ``/calls/{call_id}``.
+"""The worker's HTTP side: ``/healthz``, ``/readyz``, ``/metrics``, ``/schemas``, ``/calls``, ``/calls/{call_id}``.
 
 Calls are personal data. Off loopback they need a bearer token; on loopback without one they are only shown to requests
 whose Host is this machine, so that a web page cannot read them through a name that it points at 127.0.0.1.
@@ -17,6 +17,7 @@ from aiohttp import web
 
 from service.config import Http
 from service.errors import ConfigError
+from service.schemas import TYPES, schema_json
 from service.telemetry.metrics import Metrics
 
 Readiness = Callable[[], list[str]]
@@ -31,7 +32,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/metrics", "/schemas"})
 LOOPBACK_NAME = "localhost"
 SHUTDOWN_S = 1.0
 
@@ -65,6 +66,8 @@ def build_app(settings: Http, metrics: Metrics, calls: CallDirectory, readiness:
             web.get("/healthz", routes.health),
             web.get("/readyz", routes.ready),
             web.get("/metrics", routes.metrics),
+            web.get("/schemas", routes.schemas),
+            web.get("/schemas/{type}", routes.schema),
             web.get("/calls", routes.calls),
             web.get("/calls/{call_id}", routes.call),
         ]
@@ -120,6 +123,15 @@ class _Routes:
         body, content_type = self._metrics.render(request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
 
+    async def schemas(self, _request: web.Request) -> web.Response:
+        return web.json_response({"schemas": {type_: f"/schemas/{type_}.json" for type_ in TYPES}})
+
+    async def schema(self, request: web.Request) -> web.Response:
+        schema = schema_json(request.match_info["type"].removesuffix(".json"))
+        if schema is None:
+            raise web.HTTPNotFound(reason="no such type of webhook")
+        return web.Response(body=schema, content_type="application/schema+json")
+
     async def calls(self, _request: web.Request) -> web.Response:
         return web.json_response({"calls": self._calls.live_and_recent()})
 
@@ -136,7 +148,7 @@ def _guard(token: str) -> Any:
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path in PUBLIC_PATHS:
+        if request.path in PUBLIC_PATHS or request.path.startswith("/schemas/"):
             return await handler(request)
         if not expected:
             if not _is_loopback(request.url.host or ""):

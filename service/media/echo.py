@@ -3,11 +3,14 @@
 A turn detector hears speech in an echo 60 dB below the loudest sound, and no filter has learnt an unknown path in the
 first second. So what the filter leaves is let through only where the echo does not explain it: a frame is the caller's
 when its power stands out of what the echo may still have there, in enough bands. Frames that it does explain become
-silence. While nothing is played, and where there is no echo, the caller's audio passes as it is, bit by bit.
+silence, a little later: until then they are held, so that a word which becomes clear only in its middle passes with its
+begin. Nothing that passes is delayed. While nothing is played, and where there is no echo, the caller's audio passes as
+it is, bit by bit.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 
 import numpy as np
@@ -16,13 +19,20 @@ from numpy.typing import NDArray
 from service.media.echo_filter import BLOCK, EchoFilter, Split
 from service.media.ring import FRAME_MS, SILENCE, UplinkFrame
 
-EVIDENCE = 1.2
+EVIDENCE = 0.9
 """Mean over the bands of ln(1 + power / what echo and noise explain) at which a frame is the caller's.
 
-Measured with echo 10 to 40 dB down and 60 to 250 ms late: echo stays below, speech of -25 dBFS is above from 60 ms on,
+Measured with echo 10 to 40 dB down and 60 to 250 ms late: echo stays below, speech of -25 dBFS is above from 40 ms on,
 in the agent's first second as well."""
 HANGOVER_FRAMES = 10
 """Soft ends of words, and the gaps between them."""
+TRACE = 0.3
+"""Of evidence: at which a held frame may be the begin of the caller's word."""
+EVIDENT_FRAMES = 4
+EVIDENT_WITHIN = 6
+"""The caller is let in when so many of the last so many frames are theirs; a single one may be echo yet unlearnt."""
+HELD_FRAMES = 10
+"""Soft begins of words ("unless" is below the evidence for 60 ms), and the time until it is clear."""
 MISMATCH = 0.2
 """Of the echo that was taken out, what a linear filter may have got wrong (loudspeaker, G.711, drifting clocks)."""
 NOISE_POWER = np.float32(BLOCK * 11.0**2)
@@ -34,21 +44,26 @@ MEMORY = 0.98
 """Of that proof: one second of frames."""
 QUIET = 16
 """Peak of what counts as nothing played."""
+LOUD = 500
+"""Peak from which a caller speaks while nothing is played; who does is not cut off when the agent begins."""
 
 
 class EchoControl:
-    """The caller's side of one call without the agent's echo. Adds no delay; belongs to the loop; reads no clock."""
+    """The caller's side of one call without the agent's echo. Belongs to the loop; reads no clock."""
 
     def __init__(self, tail_ms: int) -> None:
         self._filter = EchoFilter(tail_ms)
         self._tail_frames = -(-tail_ms // FRAME_MS) + 1
         self._quiet_frames = self._tail_frames
         self._open_frames = 0
+        self._evident: deque[bool] = deque(maxlen=EVIDENT_WITHIN)
+        self._held: deque[tuple[UplinkFrame, bool]] = deque()
         self._heard_energy = 0.0
         self._rest_energy = 0.0
 
-    def clean(self, frame: UplinkFrame) -> UplinkFrame:
-        """The same frame with the echo of what was played up to then (`frame.played`) taken out, or silence."""
+    def clean(self, frame: UplinkFrame) -> list[UplinkFrame]:
+        """The next frames, in order, without the echo of what was played: none while the caller is not heard, and then
+        all that were held."""
         played = np.frombuffer(frame.played, dtype="<i2")
         if max(int(played.max()), -int(played.min())) >= QUIET:
             self._quiet_frames = 0
@@ -56,22 +71,41 @@ class EchoControl:
             self._quiet_frames += 1
             if self._quiet_frames == self._tail_frames:
                 self._filter.forget_played()
-                self._open_frames = 0
-        if self._quiet_frames == self._tail_frames:
-            return frame
         heard = np.frombuffer(frame.pcm, dtype="<i2")
+        if self._quiet_frames == self._tail_frames:
+            self._open_frames = HANGOVER_FRAMES if int(heard.max()) >= LOUD else max(0, self._open_frames - 1)
+            return self._released(frame)
         split = self._filter.split(heard.astype(np.float32), played.astype(np.float32))
-        if evidence(split) >= EVIDENCE:
+        found = evidence(split)
+        self._evident.append(found >= EVIDENCE)
+        if self._evident[-1] and (self._open_frames or sum(self._evident) >= EVIDENT_FRAMES):
             self._open_frames = HANGOVER_FRAMES
         elif self._open_frames:
             self._open_frames -= 1
-        if not self._open_frames:
+        proved = self._heard_energy > PROVED * self._rest_energy
+        without = (
+            replace(frame, pcm=np.rint(split.rest).clip(-32768, 32767).astype("<i2").tobytes()) if proved else frame
+        )
+        if self._open_frames:
+            return self._released(without)
+        if not self._evident[-1]:
             self._heard_energy = MEMORY * self._heard_energy + _energy(heard)
             self._rest_energy = MEMORY * self._rest_energy + _energy(split.rest)
-            return replace(frame, pcm=SILENCE)
-        if self._heard_energy <= PROVED * self._rest_energy:
-            return frame
-        return replace(frame, pcm=np.rint(split.rest).clip(-32768, 32767).astype("<i2").tobytes())
+        self._held.append((without, found >= TRACE))
+        return [_silenced(self._held.popleft()[0])] if len(self._held) > HELD_FRAMES else []
+
+    def _released(self, frame: UplinkFrame) -> list[UplinkFrame]:
+        frames: list[UplinkFrame] = []
+        begun = False
+        for held, may_be_callers in self._held:
+            begun = begun or may_be_callers
+            frames.append(held if begun else _silenced(held))
+        self._held.clear()
+        return [*frames, frame]
+
+
+def _silenced(frame: UplinkFrame) -> UplinkFrame:
+    return replace(frame, pcm=SILENCE)
 
 
 def evidence(split: Split) -> float:

@@ -12,6 +12,7 @@ from service.config import Config
 from service.errors import ClaimlineError
 from service.outbox.arguments import Subparsers, add_json, add_parser, age_s, count, moment, print_line
 from service.outbox.message import Message, MessageFilter
+from service.outbox.outbox import PURGED_AT_ONCE
 from service.outbox.receiver_command import add_receiver
 from service.outbox.sqlite import SqliteOutboxStore
 
@@ -111,7 +112,7 @@ def _replay(args: argparse.Namespace, config: Config) -> int:
     if which == MessageFilter(state=args.state):
         args.parser.error("name a message ID, --call, --since or --until")
     with closing(_open(config)) as store:
-        replayed = store.replay(which)
+        replayed = store.replay(which, time.time())
     print_line(json.dumps({"replayed": replayed}) if args.json else f"{replayed} messages will be delivered again")
     return 0 if replayed else 1
 
@@ -126,7 +127,9 @@ def _resume(args: argparse.Namespace, config: Config) -> int:
 
 def _purge(args: argparse.Namespace, config: Config) -> int:
     with closing(_open(config)) as store:
-        purged = store.purge(time.time() - args.older_than, dead=args.dead)
+        before_s, purged = time.time() - args.older_than, 0
+        while count := store.purge(before_s, dead=args.dead, limit=PURGED_AT_ONCE):
+            purged += count
     print_line(json.dumps({"purged": purged}) if args.json else f"{purged} messages removed")
     return 0
 

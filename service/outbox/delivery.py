@@ -18,10 +18,13 @@ import structlog
 from service.outbox.backoff import Outcome, Verdict, endpoint_delay_s, message_delay_s
 from service.outbox.message import Claim, OutboxStats
 from service.outbox.outbox import Outbox
+from service.outbox.pace import Pace
 from service.outbox.store import OutboxError
 
 POLL_S = 0.5
 """How often due retries, and messages of other workers, are looked for."""
+EXPIRE_S = 60.0
+"""How often messages that are too old are looked for."""
 LEASE_MARGIN_S = 10.0
 """By how much a message's lease outlasts the longest try."""
 
@@ -51,6 +54,8 @@ class Deliverer:
         sender: MessageSender,
         *,
         parallel_calls: int,
+        max_per_s: float,
+        max_age_s: float,
         on_attempt: AttemptObserver = lambda claim, outcome, took_s: None,
         rng: random.Random | None = None,
         poll_s: float = POLL_S,
@@ -58,6 +63,9 @@ class Deliverer:
         self._outbox = outbox
         self._sender = sender
         self._parallel_calls = parallel_calls
+        self._pace = Pace(max_per_s)
+        self._max_age_s = max_age_s
+        self._expired_at_s = float("-inf")
         self._on_attempt = on_attempt
         self._rng = rng or random.Random()  # noqa: S311 - jitter
         self._poll_s = poll_s
@@ -71,6 +79,7 @@ class Deliverer:
         async with asyncio.TaskGroup() as tries:
             while True:
                 self._wake.clear()
+                await self._expire()
                 claims = await self._claim()
                 for claim in claims:
                     self._in_flight += 1
@@ -93,18 +102,35 @@ class Deliverer:
             return await self._outbox.stats()
 
     async def _claim(self) -> list[Claim]:
-        free = self._parallel_calls - self._in_flight
+        free = min(self._parallel_calls - self._in_flight, self._pace.allowed(time.monotonic()))
         if free <= 0:
             return []
         try:
-            return await self._outbox.claim(free, self._sender.timeout_s + LEASE_MARGIN_S)
+            claims = await self._outbox.claim(free, self._sender.timeout_s + LEASE_MARGIN_S)
         except OutboxError as error:
             log.warning("outbox_unusable", error=str(error))
             return []
+        self._pace.took(len(claims))
+        return claims
+
+    async def _expire(self) -> None:
+        now_s = time.monotonic()
+        if now_s - self._expired_at_s < EXPIRE_S:
+            return
+        self._expired_at_s = now_s
+        try:
+            died = await self._outbox.expire(self._max_age_s)
+        except OutboxError as error:
+            log.warning("outbox_unusable", error=str(error))
+            return
+        if died:
+            log.error("webhooks_too_old", messages=died, max_age_s=self._max_age_s)
 
     async def _sleep(self) -> None:
+        # Many waits are shorter than a poll: what the pace held back is due sooner.
+        wait_s = min(self._poll_s, self._pace.wait_s() or self._poll_s)
         try:
-            async with asyncio.timeout(self._poll_s):
+            async with asyncio.timeout(wait_s):
                 await self._wake.wait()
         except TimeoutError:
             pass

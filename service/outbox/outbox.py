@@ -14,6 +14,7 @@ from service.outbox.message import Appended, Claim, KeptClaim, Message, MessageF
 from service.outbox.sqlite import SqliteOutboxStore
 from service.outbox.store import OutboxError, OutboxStore
 
+PURGED_AT_ONCE = 1000
 CALL_LEASE_S = 60.0
 """A call whose lease was not renewed for this long has lost its worker."""
 
@@ -135,6 +136,11 @@ class Outbox:
         now_s = self._clock()
         await self._write(self._store.retry, claim, error, now_s + message_delay_s, now_s + endpoint_delay_s)
 
+    async def expire(self, max_age_s: float) -> int:
+        """Give up what has waited longer; says how many."""
+        now_s = self._clock()
+        return await self._write(self._store.expire, now_s - max_age_s, f"not delivered in {max_age_s:g} s", now_s)
+
     async def disable(self, claim: Claim, error: str) -> None:
         """The endpoint wants no more messages."""
         await self._write(self._store.disable, claim, error)
@@ -168,7 +174,7 @@ class Outbox:
 
     async def replay(self, which: MessageFilter) -> int:
         """Deliver sent and dead messages again; says how many."""
-        count = await self._write(self._store.replay, which)
+        count = await self._write(self._store.replay, which, self._clock())
         self._notify()
         return count
 
@@ -179,7 +185,11 @@ class Outbox:
 
     async def purge(self, older_than_s: float, *, dead: bool = False) -> int:
         """Remove sent messages (dead ones too, if asked) of that age; says how many."""
-        return await self._write(lambda: self._store.purge(self._clock() - older_than_s, dead=dead))
+        before_s, purged = self._clock() - older_than_s, 0
+        # In steps: an append must not wait for a year of messages.
+        while count := await self._write(self._store.purge, before_s, dead=dead, limit=PURGED_AT_ONCE):
+            purged += count
+        return purged
 
     def _notify(self) -> None:
         for listener in self._listeners:

@@ -53,6 +53,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "INSERT INTO endpoint (id) VALUES (1)",
     ),
     (
+        # replayed_at_s: a message that an operator repeats is as young as the repetition.
+        "ALTER TABLE messages ADD COLUMN replayed_at_s REAL",
         """
         CREATE TABLE insurance_claims (
             reference TEXT PRIMARY KEY,

@@ -10,11 +10,14 @@ from dataclasses import replace
 from typing import Self
 
 import aiohttp
+from pydantic import SecretStr
 
 from service import __version__
+from service.config import Webhook
 from service.outbox.backoff import Outcome, Verdict, outcome_of_status
 from service.outbox.message import Claim
-from service.outbox.signature import Secret, sign
+from service.outbox.signature import Secret, parse_secrets, sign
+from service.outbox.target import GuardedResolver, Network, TargetError, Targets
 
 ANSWER_BYTES_MAX = 65_536
 ANSWER_TIMEOUT_S = 2.0
@@ -30,6 +33,7 @@ class Sender:
         url: str,
         secrets: Sequence[Secret],
         *,
+        allowed_networks: Sequence[Network],
         connect_timeout_s: float,
         timeout_s: float,
         clock: Callable[[], float] = time.time,
@@ -37,6 +41,7 @@ class Sender:
     ) -> None:
         """`timeout_s` bounds a whole try, `clock` gives Unix seconds, `tls` replaces the system's certificates."""
         self._url = url
+        self._targets = Targets(url, allowed_networks)
         self._secrets = tuple(secrets)
         self.timeout_s = timeout_s
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=connect_timeout_s)
@@ -44,9 +49,20 @@ class Sender:
         self._tls = tls
         self._session: aiohttp.ClientSession | None = None
 
+    @classmethod
+    def to(cls, url: str, secret: SecretStr, webhook: Webhook) -> Self:
+        """As configured."""
+        return cls(
+            url,
+            parse_secrets(secret.get_secret_value()),
+            allowed_networks=webhook.allowed_networks,
+            connect_timeout_s=webhook.connect_timeout_s,
+            timeout_s=webhook.timeout_s,
+        )
+
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=self._tls or True),
+            connector=aiohttp.TCPConnector(limit=0, ssl=self._tls or True, resolver=GuardedResolver(self._targets)),
             timeout=self._timeout,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,  # A small answer must not become a large one.
@@ -65,11 +81,14 @@ class Sender:
             raise RuntimeError("the sender is not entered")
         headers = sign(self._secrets, claim.webhook_id, claim.body, self._clock())
         try:
+            self._targets.check_literal()
             async with self._session.post(
                 self._url, data=claim.body, headers=headers, allow_redirects=False
             ) as response:
                 outcome = outcome_of_status(response.status, response.headers.get("Retry-After"), self._clock())
                 answer = await _read_answer(response)
+        except TargetError as error:
+            return Outcome(Verdict.RETRY, f"not sent: {error}")
         except Exception as error:  # noqa: BLE001 - bytes from outside: no answer may end the deliverer
             return Outcome(Verdict.RETRY, _describe(error))
         if outcome.verdict is Verdict.DELIVERED:
@@ -106,7 +125,7 @@ def _describe(error: Exception) -> str:
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
             return f"TLS: {error}"
         case aiohttp.ClientConnectorError():
-            return f"no connection: {error.strerror or error.os_error}"
+            return f"no connection: {error.os_error.strerror or error.os_error}"
         case aiohttp.ServerDisconnectedError():
             return "closed without an answer"
         case _:

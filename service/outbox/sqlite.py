@@ -184,6 +184,26 @@ class SqliteOutboxStore:
             self._release(claim)
             self._endpoint_is_well()
 
+    def expire(self, ready_before_s: float, error: str, now_s: float) -> int:
+        """See `OutboxStore.expire`."""
+        old = (
+            "state = 'ready' AND COALESCE(replayed_at_s, created_at_s) < ?1 AND call_id IN"
+            " (SELECT call_id FROM calls WHERE deliver_at_s IS NOT NULL AND delivery_lease_until_s < ?2)"
+        )
+        with self._errors():
+            found = self._db.execute(f"SELECT 1 FROM messages WHERE {old} LIMIT 1", (ready_before_s, now_s)).fetchone()  # noqa: S608 - our own words
+        if found is None:
+            return 0
+        with self._transaction():
+            rows = self._db.execute(
+                f"UPDATE messages SET state = 'dead', last_error = ?3 WHERE {old} RETURNING call_id",  # noqa: S608 - as above
+                (ready_before_s, now_s, error),
+            ).fetchall()
+            for call_id in {call_id for (call_id,) in rows}:
+                self._db.execute("UPDATE calls SET gap = 1 WHERE call_id = ?", (call_id,))
+                self._find_heads("call_id = ?", call_id)
+        return len(rows)
+
     def retry(self, claim: Claim, error: str, message_at_s: float, endpoint_at_s: float) -> None:
         """See `OutboxStore.retry`."""
         with self._transaction(durable=False):
@@ -307,25 +327,26 @@ class SqliteOutboxStore:
         body, type_, event_at_s, call_id, seq, data, gap = row
         return encode_body(type_, event_at_s, call_id, seq, data, bool(gap)) if body is None else bytes(body)
 
-    def replay(self, which: MessageFilter) -> int:
+    def replay(self, which: MessageFilter, now_s: float) -> int:
         """See `OutboxStore.replay`."""
         where, values = _where(which)
         with self._transaction():
             rows = self._db.execute(
-                "UPDATE messages SET state = 'ready', sent_at_s = NULL, last_error = NULL"  # noqa: S608 - our own words
-                f" WHERE state != 'ready' AND {where} RETURNING call_id",
-                values,
+                "UPDATE messages SET state = 'ready', sent_at_s = NULL, last_error = NULL,"  # noqa: S608 - our own words
+                f" replayed_at_s = ? WHERE state != 'ready' AND {where} RETURNING call_id",
+                (now_s, *values),
             ).fetchall()
             for call_id in {call_id for (call_id,) in rows}:
                 self._find_heads("call_id = ?", call_id)
         return len(rows)
 
-    def purge(self, created_before_s: float, *, dead: bool) -> int:
+    def purge(self, created_before_s: float, *, dead: bool, limit: int) -> int:
         """See `OutboxStore.purge`."""
         with self._transaction():
             purged = self._db.execute(
-                "DELETE FROM messages WHERE created_at_s < ? AND (state = 'sent' OR (? AND state = 'dead'))",
-                (created_before_s, dead),
+                "DELETE FROM messages WHERE rowid IN (SELECT rowid FROM messages"
+                " WHERE created_at_s < ? AND (state = 'sent' OR (? AND state = 'dead')) LIMIT ?)",
+                (created_before_s, dead, limit),
             ).rowcount
             self._db.execute(
                 "DELETE FROM calls WHERE ended_at_s < ?"

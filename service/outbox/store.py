@@ -79,6 +79,13 @@ class OutboxStore(Protocol):
         """
         ...
 
+    def expire(self, ready_before_s: float, error: str, now_s: float) -> int:
+        """Give up every message that is not in flight and has been ready since before; says how many.
+
+        A message that was replayed counts from then.
+        """
+        ...
+
     def disable(self, claim: Claim, error: str) -> None:
         """Stop delivering until `resume`; the message stays."""
         ...
@@ -99,12 +106,12 @@ class OutboxStore(Protocol):
         """The body as it was or would be sent; None when the message is unknown."""
         ...
 
-    def replay(self, which: MessageFilter) -> int:
+    def replay(self, which: MessageFilter, now_s: float) -> int:
         """Make sent and dead messages ready again, under their own ids and with their own bodies; says how many."""
         ...
 
-    def purge(self, created_before_s: float, *, dead: bool) -> int:
-        """Remove messages that were appended before and sent, ended calls that have none left, and insurance claims.
+    def purge(self, created_before_s: float, *, dead: bool, limit: int) -> int:
+        """Remove up to `limit` messages that were appended before and sent, ended calls that have none left; claims too.
 
         Those given up too, if `dead`. Says how many messages.
         """

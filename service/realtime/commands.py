@@ -29,6 +29,10 @@ class AudioCommit(Command, frozen=True, tag="input_audio_buffer.commit"):
     """Make an item of the buffer."""
 
 
+class AudioClear(Command, frozen=True, tag="input_audio_buffer.clear"):
+    """Throw the buffer away."""
+
+
 class ItemTruncate(Command, frozen=True, tag="conversation.item.truncate"):
     """Cut an agent item to what the caller heard of it, in whole milliseconds."""
 
@@ -44,9 +48,10 @@ class ItemDelete(Command, frozen=True, tag="conversation.item.delete"):
 
 
 class ItemCreate(Command, frozen=True, tag="conversation.item.create"):
-    """Add an item that is not speech."""
+    """Add an item that is not speech: behind another, first (`root`), or last where nothing is said."""
 
     item: dict[str, Any]
+    previous_item_id: str | None = None
 
 
 class ResponseCreate(Command, frozen=True, tag="response.create"):
@@ -62,5 +67,13 @@ class ResponseCancel(Command, frozen=True, tag="response.cancel"):
 
 
 ClientEvent = (
-    SessionUpdate | AudioAppend | AudioCommit | ItemTruncate | ItemDelete | ItemCreate | ResponseCreate | ResponseCancel
+    SessionUpdate
+    | AudioAppend
+    | AudioCommit
+    | AudioClear
+    | ItemTruncate
+    | ItemDelete
+    | ItemCreate
+    | ResponseCreate
+    | ResponseCancel
 )

@@ -1,7 +1,12 @@
-"""The event log: every event of a call, both ways, as JSON lines. Audio is replaced by its length."""
+"""The event log: every event of a call, both ways, as JSON lines. Audio is replaced by its length.
+
+Words are redacted. A delta holds a part of them, in which nothing can be found: its words are replaced by their length
+too, since they come again, whole, in the event behind the last delta.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -10,20 +15,28 @@ import msgspec
 
 from service.realtime.wire import UNREADABLE
 
+Redact = Callable[[str], str]
+
 _AUDIO_KEYS = frozenset({"audio", "delta"})
 _AUDIO_EVENTS = frozenset({"input_audio_buffer.append", "response.output_audio.delta"})
+_AUDIO_PARTS = frozenset({"input_audio", "output_audio"})
+_WORD_KEYS = frozenset({"text", "transcript", "arguments", "output", "raw"})
+_PIECES = (".delta", ".segment")
+_PIECE_KEYS = frozenset({"delta", "text"})
 
 
 class EventLog:
     """One file of one call: `{"at": …, "t_s": …, "dir": "sent" | "recv", "event": {…}}` a line.
 
     `t_s` counts seconds since the log was opened. Nothing of the connection's headers is written.
+    `redact` None: words stay as they are.
     """
 
-    def __init__(self, directory: Path, call_id: str, now_s: float) -> None:
+    def __init__(self, directory: Path, call_id: str, now_s: float, redact: Redact | None) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._file: BinaryIO = (directory / f"{call_id}.jsonl").open("ab")
         self._opened_s = now_s
+        self._redact = redact
 
     def write(self, direction: Literal["sent", "recv"], raw: bytes | str, now_s: float) -> None:
         """Append one event; what is not a JSON object is kept as text of at most 2,000 characters."""
@@ -35,7 +48,7 @@ class EventLog:
             "at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "t_s": round(now_s - self._opened_s, 4),
             "dir": direction,
-            "event": _without_audio(event),
+            "event": _cleaned(event, self._redact),
         }
         self._file.write(msgspec.json.encode(line) + b"\n")
 
@@ -44,19 +57,27 @@ class EventLog:
         self._file.close()
 
 
-def _without_audio(value: Any) -> Any:
+def _cleaned(value: Any, redact: Redact | None) -> Any:
     if isinstance(value, list):
-        return [_without_audio(one) for one in value]
+        return [_cleaned(one, redact) for one in value]
     if not isinstance(value, dict):
         return value
-    kind = value.get("type")  # in a JSON Schema of a tool it may be a list
-    audio_event = isinstance(kind, str) and kind in _AUDIO_EVENTS
-    audio_part = isinstance(kind, str) and kind in {"input_audio", "output_audio"}
+    kind = value.get("type")
+    kind = kind if isinstance(kind, str) else ""  # in a JSON Schema of a tool it may be a list
     slim: dict[str, Any] = {}
     for key, inner in value.items():
-        if isinstance(inner, str) and ((audio_event and key in _AUDIO_KEYS) or (audio_part and key == "audio")):
+        if not isinstance(inner, str):
+            slim[key] = _without_tokens(inner) if redact and key == "logprobs" else _cleaned(inner, redact)
+        elif (kind in _AUDIO_EVENTS and key in _AUDIO_KEYS) or (kind in _AUDIO_PARTS and key == "audio"):
             slim[key] = None
             slim["audio_bytes"] = len(inner) * 3 // 4 - inner[-2:].count("=")
+        elif redact is not None and kind.endswith(_PIECES) and key in _PIECE_KEYS:
+            slim[key] = None
+            slim["characters"] = len(inner)
         else:
-            slim[key] = _without_audio(inner)
+            slim[key] = redact(inner) if redact is not None and key in _WORD_KEYS else inner
     return slim
+
+
+def _without_tokens(logprobs: Any) -> Any:
+    return [{"logprob": one.get("logprob")} for one in logprobs if isinstance(one, dict)] if logprobs else None

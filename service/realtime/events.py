@@ -121,12 +121,20 @@ class ItemAdded(Event, frozen=True, tag="conversation.item.added"):
     previous_item_id: str | None = None
 
 
+class ItemDeleted(Event, frozen=True, tag="conversation.item.deleted"):
+    """The item is in the conversation no more."""
+
+    item_id: str
+
+
 class TranscriptionCompleted(Event, frozen=True, tag="conversation.item.input_audio_transcription.completed"):
     """The server's built-in transcription of a caller turn."""
 
     item_id: str
     transcript: str
     usage: dict[str, Any] | None = None
+    logprobs: Any = None
+    """A list of `{"token", "logprob", "bytes"}` where the session's `include` asks for it."""
 
 
 class TranscriptionFailed(Event, frozen=True, tag="conversation.item.input_audio_transcription.failed"):
@@ -211,6 +219,7 @@ Known = (
     | Committed
     | TimeoutTriggered
     | ItemAdded
+    | ItemDeleted
     | TranscriptionCompleted
     | TranscriptionFailed
     | ResponseCreated
@@ -227,7 +236,6 @@ IGNORED = frozenset(
     {
         "conversation.created",
         "conversation.item.created",
-        "conversation.item.deleted",
         "conversation.item.done",
         "conversation.item.input_audio_transcription.delta",
         "conversation.item.input_audio_transcription.segment",

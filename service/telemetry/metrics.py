@@ -7,14 +7,18 @@ series grow without end.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
+from service.billing.expected import AudioTokens
 from service.billing.ledger import OTHER, Entry, Ledger
 from service.billing.usage import DurationUsage
+from service.transcript.difference import KINDS
+from service.transcript.doubt import SUSPICIONS
 
 CALL_DURATION_S = (5, 15, 30, 60, 120, 180, 240, 300, 420, 600, 900, 1800, 3600)
 """From hung up at once to the 60 minutes of a Realtime session; a claim takes two to ten minutes."""
@@ -25,6 +29,8 @@ RESPONSE_LATENCY_S = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.25, 1.5, 2, 3, 5
 TRANSCRIPTION_LATENCY_S = (0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 8, 15, 30)
 """Up to the default of transcription.timeout_s, and what comes after it."""
 CLAIM_STATES = ("submitted", "paused", "open")
+WORD_ERROR_RATE = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0)
+"""From the same words to a second opinion that heard something else, or twice as much."""
 SOURCES = ("out_of_band", "input_transcription", "none")
 MAX_LABEL_VALUES = 40
 MAX_LABEL_CHARS = 64
@@ -152,6 +158,24 @@ class Metrics:
             buckets=TRANSCRIPTION_LATENCY_S,
             registry=registry,
         )
+        self._asr_word_error_rate = Histogram(
+            "claimline_asr_word_error_rate",
+            "Between a turn's out-of-band transcript and the server's own transcription of it.",
+            buckets=WORD_ERROR_RATE,
+            registry=registry,
+        )
+        self._asr_differs = Counter(
+            "claimline_asr_differs_total",
+            "Turns whose two transcripts differ in something that a claim depends on.",
+            ["kind"],
+            registry=registry,
+        )
+        self._suspect = Counter(
+            "claimline_transcripts_suspect_total",
+            "Out-of-band transcripts that can hardly be one, by why.",
+            ["reason"],
+            registry=registry,
+        )
         self._barge_in = Counter("claimline_barge_in_total", "Times a caller interrupted the agent.", registry=registry)
         self._underruns = Counter(
             "claimline_playout_underruns_total", "Times playout ran dry in the middle of speech.", registry=registry
@@ -198,8 +222,24 @@ class Metrics:
         )
         for state in CLAIM_STATES:
             self._claims.labels(state)
+        self._audio_token_difference = Counter(
+            "claimline_audio_token_difference_total",
+            "Audio tokens reported over, or under, what the audio should have been counted as.",
+            ["model", "purpose", "direction", "sign"],
+            registry=registry,
+        )
+        self._cost_limit = Counter(
+            "claimline_cost_limit_total",
+            "Times that a limit of cost was nearly reached (warned), and reached.",
+            ["limit", "event"],
+            registry=registry,
+        )
         for source in SOURCES:
             self._turns.labels(source)
+        for kind in KINDS:
+            self._asr_differs.labels(kind)
+        for reason in SUSPICIONS:
+            self._suspect.labels(reason)
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """The exposition for an Accept header, and its content type; exemplars appear in OpenMetrics only."""
@@ -260,6 +300,18 @@ class Metrics:
         if call_id in self._live:
             self._call_live_cost.labels(call_id).set(float(call_usd))
 
+    def audio_tokens(self, entry: Entry, difference: AudioTokens) -> None:
+        """A usage named so many audio tokens more, or less, than it should have."""
+        model, purpose = self._models(entry.model), self._purposes(entry.purpose)
+        for direction, count in (("input", difference.input), ("output", difference.output)):
+            if count:
+                sign = "over" if count > 0 else "under"
+                self._audio_token_difference.labels(model, purpose, direction, sign).inc(abs(count))
+
+    def cost_limit(self, limit: str, event: str) -> None:
+        """`limits.call_usd` or `limits.hour_usd`: warned of, or reached."""
+        self._cost_limit.labels(limit, event).inc()
+
     # -- conversation ----------------------------------------------------------------------------------------------
 
     def turn_stored(self, source: str, latency_s: float) -> None:
@@ -274,6 +326,16 @@ class Metrics:
     def claim_conflict(self, field: str) -> None:
         """What the agent read back and what the transcripts say came apart on a field of a claim."""
         self._claim_conflicts.labels(field).inc()
+
+    def second_opinion(self, word_error_rate: float, differs: Iterable[str]) -> None:
+        """A turn has two transcripts, which differ in these kinds of codes."""
+        self._asr_word_error_rate.observe(word_error_rate)
+        for kind in differs:
+            self._asr_differs.labels(kind).inc()
+
+    def transcript_suspect(self, reason: str) -> None:
+        """A turn's out-of-band transcript can hardly be one."""
+        self._suspect.labels(reason).inc()
 
     def responded(self, call_id: str, latency_s: float) -> None:
         """The agent's first audio went out, `latency_s` after the caller's speech had ended."""

@@ -50,6 +50,6 @@ async def test_echo_does_not_interrupt_the_agent_and_the_caller_still_does(engin
     assert interrupted.interruptions == 1
     assert agents_lines(interrupted)[0][1]
     assert interrupted.silent_after_ms < 800
-    assert [words(turn["transcript"]) for turn in interrupted.record["turns"]] == [
-        words("The conference has been extended.")
-    ]
+    # Its first syllables were spoken into the agent's echo, and may have something of it.
+    (turn,) = interrupted.record["turns"]
+    assert words(turn["transcript"])[-3:] == ["has", "been", "extended"]

@@ -26,6 +26,7 @@ from service.realtime.commands import (
     ResponseCreate,
     SessionUpdate,
 )
+from service.transcript.request import Context
 from service.transcript.sidecar import Sidecar
 
 A = TypeVar("A", bound=ClientEvent)
@@ -35,14 +36,18 @@ SPEECH = (np.sin(np.arange(24 * 20) / 10) * 8000).astype("<i2").tobytes()
 class Call:
     """The runner's part, by hand: 20 ms at a time."""
 
-    def __init__(self, *, interruptible: bool = True, claims: ClaimIntake | None = None) -> None:
+    def __init__(
+        self, *, interruptible: bool = True, context: Context = "turn", claims: ClaimIntake | None = None
+    ) -> None:
         self.now_s = 100.0
         self.audio = AudioHandover()
         self.playout = Playout(self.audio)
         self.conversation = Conversation(
             uplink=Uplink(),
             playout=self.playout,
-            sidecar=Sidecar(instructions="", context="turn", max_output_tokens=100, timeout_s=10.0, asr=False),
+            sidecar=Sidecar(
+                instructions="", context=context, max_output_tokens=100, max_open=4, timeout_s=10.0, asr=False
+            ),
             interruptible=interruptible,
             claims=claims,
         )
@@ -328,6 +333,37 @@ def test_both_sides_stand_in_the_order_of_the_conversation(call: Call) -> None:
     call.agent_says("a2", 200, text="Thanks.")
     call.transcript("u1", "Hale.")
     assert [line.text for line in call.conversation.lines.in_order()] == ["Name?", "Hale.", "Thanks."]
+
+
+def test_waiting_for_a_new_session_counts_against_no_transcript(call: Call) -> None:
+    call.caller_begins("u1")
+    call.wait(600)
+    call.caller_ends("u1")
+    call.conversation.session_lost()
+    call.wait(40_000)
+    assert call.of(TurnTranscribed) == []
+    call.do(call.conversation.resume(call.now_s))
+    assert [item.item["content"][0]["type"] for item in call.sent(ItemCreate)] == ["input_audio"]
+    call.commit("u1")
+    assert len([event for event in call.sent(ResponseCreate) if event.response]) == 2
+    call.transcript("u1", "My car was hit.")
+    assert [(one.turn.transcript, one.turn.source) for one in call.of(TurnTranscribed)] == [
+        ("My car was hit.", "out_of_band")
+    ]
+
+
+def test_a_deleted_item_is_not_referenced_any_more() -> None:
+    call = Call(context=3)
+    for number in range(3):
+        call.caller_begins(f"u{number}")
+        call.wait(200)
+        call.caller_ends(f"u{number}")
+        call.transcript(f"u{number}", "words")
+        if number == 0:
+            call.server(events.ItemDeleted(item_id="u0"))
+    last = call.sent(ResponseCreate)[-1].response
+    assert last is not None
+    assert [one["id"] for one in last["input"]] == ["u1", "u2"]
 
 
 def test_an_idle_timeout_is_not_transcribed(call: Call) -> None:

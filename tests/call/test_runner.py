@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
 
 from service.billing.prices import PriceTable
-from service.call.leg import Confirmed, Ended, Invite, LegEvent, MediaActive
+from service.call.leg import Confirmed, Digit, Ended, Invite, LegEvent, MediaActive
 from service.call.registry import Registry
 from service.call.runner import CallRunner
 from service.call.services import CallServices
@@ -24,6 +25,7 @@ from service.realtime import wire
 from service.realtime.client import Received, SessionError
 from service.realtime.commands import ClientEvent, ResponseCreate, SessionUpdate
 from service.telemetry.metrics import Metrics
+from service.transcript.redaction import Redaction
 
 MODEL = "gpt-realtime-2.1"
 USAGE = {
@@ -148,13 +150,14 @@ class World:
         payload: dict[str, Any] | None = None,
         max_call_s: float = 3600.0,
         extract: Literal["turn", "end", "off"] = "off",
+        shared: dict[str, Any] | None = None,
         **realtime: Any,
     ) -> None:
         self.outbox = outbox
         self.leg = MemoryLeg(audio)
         self.metrics = Metrics()
         self.registry = Registry(10)
-        self.services = CallServices(
+        services = CallServices(
             realtime=Realtime(model=MODEL, **realtime),
             target=Target(
                 "ws://127.0.0.1:1/v1/realtime", MODEL, None, payload or {}, realtime.get("connect_timeout_s", 5.0)
@@ -163,6 +166,7 @@ class World:
             transcription_instructions="Write it down.",
             claim=Claim(extract=extract),
             claim_instructions="Note it.",
+            redaction=Redaction({}, card_numbers=True),
             worker_id="w",
             retry_after_s=7,
             max_call_s=max_call_s,
@@ -174,6 +178,7 @@ class World:
             clock=clock or Clock(),
             open_session=open_session,
         )
+        self.services = replace(services, **(shared or {}))
         self.runner = CallRunner("call_1", self.leg, self.services)
 
     async def messages(self) -> list[dict[str, Any]]:
@@ -336,3 +341,56 @@ async def test_nonsense_from_the_server_is_counted_and_never_fatal(outbox: Outbo
     assert world.counted("claimline_realtime_errors_total", code="unknown_event") == 1
     assert world.runner.record.ending is not None
     assert world.runner.record.ending.result == "client_error"
+
+
+async def test_a_card_number_leaves_by_no_door(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    logged: list[dict[str, Any]] = []
+    session = MemorySession()
+    world = World(outbox, opens(session))
+    monkeypatch.setattr(world.runner._report, "log", _Log(logged))
+
+    def react(event: ClientEvent) -> None:
+        match event:
+            case ResponseCreate(response=None):
+                session.says("response.created", response={"id": "r0", "conversation_id": "c", "output": []})
+                for words in ("I have 4111 1111", " 1111 1111."):
+                    session.says("response.output_audio_transcript.delta", response_id="r0", item_id="a0", delta=words)
+                session.says("response.done", response={"id": "r0", "status": "completed", "output": []})
+            case ResponseCreate():
+                session.says(
+                    "conversation.item.input_audio_transcription.completed",
+                    item_id="u1",
+                    transcript="my card is 4111 1111 1111 1111",
+                )
+                session.transcribe(event, "My card is four one one one" + ", one one one one" * 3 + ".")
+            case SessionUpdate():
+                session.says("session.updated", session={})
+
+    session.react = react
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        group.create_task(world.runner.run())
+        await settle(lambda: world.runner.record.answered_s is not None)
+        session.caller_turn("u1")
+        await settle(lambda: len(world.runner.record.turns) == 1)
+        for digit in "4111111111111111":
+            world.leg.on_event(Digit(digit, 100))
+        world.leg.caller_hangs_up()
+    messages = await world.messages()
+    everything = json.dumps([messages, world.registry.find("call_1"), logged])
+    assert "1111" not in everything
+    assert "one one one" not in everything
+    turn = messages[1]["data"]
+    assert (turn["transcript"], turn["asr_transcript"]) == ("My card is [card number].", "my card is [card number]")
+    assert turn["asr_difference"] == {"word_error_rate": 0.0, "differs": []}
+    assert messages[2]["data"]["quality"]["digits"] == "[card number]"
+    assert messages[2]["data"]["transcript"][0]["text"] == "I have [card number]."
+
+
+class _Log:
+    def __init__(self, lines: list[dict[str, Any]]) -> None:
+        self._lines = lines
+
+    def info(self, event: str, **fields: Any) -> None:
+        self._lines.append({"event": event, **fields})
+
+    warning = error = info

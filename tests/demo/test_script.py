@@ -7,7 +7,7 @@ from datetime import date
 
 import pytest
 
-from service.demo.script import EXPECTED_CLAIM, GOODBYE, NOT_UNDERSTOOD, PATIENCE, Line, ScriptedCaller
+from service.demo.script import EXPECTED_CLAIM, GOODBYE, NOT_UNDERSTOOD, PATIENCE, Line, ScriptedCaller, asks_to_wait
 from service.engine.dialogue import Dialogue, ToolCall
 
 TODAY = date(2026, 11, 21)
@@ -97,6 +97,19 @@ def test_she_finds_the_question_in_what_a_recogniser_wrote(recognised: str, answ
     assert answer in ScriptedCaller().next_line(recognised).text
 
 
+@pytest.mark.parametrize(
+    ("agent_text", "waits"),
+    [
+        ("Thank you. I'm submitting your claim now; one moment, please.", True),
+        ("Of course. One moment, please: I'm keeping what you told me.", True),
+        ("One moment, please. Your claim is submitted. Thank you, Margaret Hale, and goodbye.", False),
+        ("Is everything correct, or would you like to add something?", False),
+    ],
+)
+def test_she_waits_for_what_the_agent_announces(agent_text: str, waits: bool) -> None:
+    assert asks_to_wait(agent_text) is waits
+
+
 def test_she_gives_up_on_an_agent_who_makes_no_sense() -> None:
     caller = ScriptedCaller()
     said = [caller.next_line("Blah.") for _ in range(PATIENCE)]
@@ -125,7 +138,7 @@ def test_her_words_survive_voice_codec_and_recogniser() -> None:
     def heard(text: str) -> str:
         pause = np.zeros(4_800, dtype=np.int16)
         spoken = np.concatenate(list(voice.synthesize(text, seed=3)))
-        return recognizer.transcribe(np.concatenate([pause, over_the_telephone(spoken), pause]))
+        return recognizer.transcribe(np.concatenate([pause, over_the_telephone(spoken), pause])).text
 
     lines, tools = conversation(heard)
     assert tools == [ToolCall("end_call", {"reason": "completed", "claim": dict(EXPECTED_CLAIM)})]

@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from service.engine.ports import Speech
+from service.engine.ports import Role, Speech
 from service.engine.rates import WIRE_HZ, Pcm16
+from service.engine.recognition import Transcript
 from service.engine.vad import SpeechPausing, SpeechResumed, SpeechStarted, SpeechStopped, VadEvent
 
 WINDOW_MS = 20
@@ -92,8 +93,8 @@ class LevelRecognizer:
         self.heard.append(level)
         return self.script.get(level, "")
 
-    async def transcribe(self, pcm24k: Pcm16, /) -> str:
-        return self.text(pcm24k)
+    async def transcribe(self, pcm24k: Pcm16, /) -> Transcript:
+        return Transcript(self.text(pcm24k))
 
 
 class MetronomeVoice:
@@ -123,6 +124,9 @@ class ScriptedDialogue:
         self.script = dict(script or {})
         self.happened: list[str] = []
 
+    def may_call(self, functions: Set[str], /) -> None:
+        self.functions = functions
+
     def greet(self, *, recorded: bool) -> Said:
         self.happened.append("greet recorded" if recorded else "greet")
         return Said("Hello, this is the test.")
@@ -135,8 +139,18 @@ class ScriptedDialogue:
         self.happened.append("silence")
         return Said("Are you still there?")
 
+    def answered(self, function: str, output: str, /) -> Said | None:
+        self.happened.append(f"answered {function} {output}")
+        return self.script.get(f"{function} {output}")
+
     def interrupted(self, heard_text: str, /) -> None:
         self.happened.append(f"interrupted {heard_text}")
+
+    def arguments(self, function: str, text: str, /) -> Mapping[str, Any]:
+        return {"text": text} if function == "note" else {}
+
+    def summary(self, said: Sequence[tuple[Role, str]], /) -> str:
+        return " / ".join(f"{role}: {text}" for role, text in said)
 
 
 def scripted(texts: Mapping[int, str], script: Mapping[str, Said] | None = None) -> Speech:

@@ -12,6 +12,7 @@ import msgspec
 from service.engine.effects import Abandon, Close, Effect, Hush, Recognize, Send, Speak
 from service.engine.ports import Dialogue
 from service.engine.rates import WIRE_HZ, Pcm16
+from service.engine.recognition import Transcript
 from service.engine.session import Session
 from tests.engine.scripted_speech import (
     LevelRecognizer,
@@ -42,6 +43,7 @@ class Talk:
         recognizes: bool = True,
         speaks: bool = True,
         dialogue: Dialogue | None = None,
+        model: str = "gpt-realtime-2.1",
     ) -> None:
         self.now_s = 1000.0
         self.events: list[Event] = []
@@ -53,7 +55,7 @@ class Talk:
         self.recognizes, self.speaks = recognizes, speaks
         numbers = count(1)
         self.session = Session(
-            "gpt-realtime-2.1",
+            model,
             new_detector=LoudnessDetector,
             dialogue=dialogue or self.dialogue,
             new_id=lambda kind: f"{kind}_{next(numbers):04d}",
@@ -95,7 +97,8 @@ class Talk:
         """Finish all recognitions that were left."""
         before = len(self.events)
         for key in list(self.recognitions):
-            self.perform(self.session.recognized(key, self.recognizer.text(self.recognitions.pop(key)), self.now_s))
+            transcript = Transcript(self.recognizer.text(self.recognitions.pop(key)))
+            self.perform(self.session.recognized(key, transcript, self.now_s))
         return self.events[before:]
 
     def speak(self, response_id: str, *, words: int | None = None) -> list[Event]:

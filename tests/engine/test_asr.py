@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from service.engine.asr import Recognizer, RecognizerBusyError, RecognizerPool, pieces, tidied
 from service.engine.moonshine import AbandonedError, most_likely, read_vocabulary, unlooped
 from service.engine.rates import WIRE_HZ
+from service.engine.recognition import Transcript
 from service.engine.vad import SpeechStarted, SpeechStopped, TurnDetector
 from tests.speech_material import (
     CALL_PROMPTS,
@@ -45,7 +46,7 @@ def heard(recognizer: Recognizer, pcm: Pcm16) -> list[str]:
             case SpeechStarted(start_ms):
                 pass
             case SpeechStopped(end_ms, _):
-                texts.append(recognizer.transcribe(pcm[start_ms * MS : end_ms * MS]))
+                texts.append(recognizer.transcribe(pcm[start_ms * MS : end_ms * MS]).text)
     return texts
 
 
@@ -69,7 +70,7 @@ def test_long_speech_is_recognised_to_its_end(recognizer: Recognizer) -> None:
     prompts = [prompt for prompt in PROMPTS if prompt.source in {"librivox", "beckett"}]
     pcm = np.concatenate([over_the_telephone(load(prompt), lead_ms=0, trail_ms=150) for prompt in prompts])
     assert pcm.size > 30 * WIRE_HZ
-    text = recognizer.transcribe(pcm)
+    text = recognizer.transcribe(pcm).text
     assert word_error_rate([(" ".join(prompt.text for prompt in prompts), text)]) <= 0.08
 
 
@@ -87,19 +88,19 @@ def test_nothing_is_made_up(recognizer: Recognizer, sound: str) -> None:
         "hum": np.sign(np.sin(2 * np.pi * 50 * time_s)) * 2000,
         "speech too short": over_the_telephone(load(CALL_PROMPTS[0]))[700 * MS : 860 * MS],
     }
-    assert recognizer.transcribe(clips[sound].astype(np.int16)) == ""
+    assert recognizer.transcribe(clips[sound].astype(np.int16)) == Transcript("")
 
 
 @pytest.mark.speech
 def test_silence_around_speech_changes_nothing(recognizer: Recognizer) -> None:
     speech = spell("B4U0-495J")
-    short = recognizer.transcribe(over_the_telephone(speech, lead_ms=300, trail_ms=300))
-    assert recognizer.transcribe(over_the_telephone(speech, lead_ms=3000, trail_ms=3000)) == short
+    short = recognizer.transcribe(over_the_telephone(speech, lead_ms=300, trail_ms=300)).text
+    assert recognizer.transcribe(over_the_telephone(speech, lead_ms=3000, trail_ms=3000)).text == short
 
 
 @pytest.mark.speech
 def test_threads_do_not_disturb_each_other(recognizer: Recognizer) -> None:
-    async def both() -> list[str]:
+    async def both() -> list[Transcript]:
         pool = RecognizerPool(2, recognizer=recognizer)
         try:
             return await asyncio.gather(*(pool.transcribe(clip) for clip in clips))
@@ -135,12 +136,12 @@ class Gate(Recognizer):
         self.begun = threading.Event()
         self.abandoned = threading.Event()
 
-    def transcribe(self, pcm24k: Pcm16, abandoned: threading.Event | None = None) -> str:
+    def transcribe(self, pcm24k: Pcm16, abandoned: threading.Event | None = None) -> Transcript:
         self.begun.set()
         assert abandoned is not None
         for _ in range(5_000):
             if self.open.wait(0.001):
-                return str(pcm24k.size)
+                return Transcript(str(pcm24k.size))
             if abandoned.is_set():
                 self.abandoned.set()
                 raise AbandonedError
@@ -163,8 +164,8 @@ async def test_the_queue_is_bounded_and_refusals_are_counted() -> None:
         await pool.transcribe(CLIP)
     assert pool.refused == 1
     gate.open.set()
-    assert await asyncio.gather(*tasks) == ["5", "5"]
-    assert await pool.transcribe(CLIP) == "5"
+    assert await asyncio.gather(*tasks) == [Transcript("5"), Transcript("5")]
+    assert await pool.transcribe(CLIP) == Transcript("5")
     pool.close()
 
 
@@ -178,7 +179,7 @@ async def test_a_cancelled_turn_frees_its_thread() -> None:
         await task
     await comes(gate.abandoned)
     gate.open.set()
-    assert await pool.transcribe(CLIP) == "5"
+    assert await pool.transcribe(CLIP) == Transcript("5")
     pool.close()
 
 

@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect as connect_blocking
 
 from service.engine.rates import Pcm16
+from service.engine.recognition import Transcript
 from service.engine.server import Limits, engine_server
 from tests.engine.scripted_speech import Said, SaidTool, ScriptedDialogue, scripted, silence, speech
 from tests.engine.talk import encoded
@@ -165,13 +166,13 @@ async def test_work_for_a_client_that_left_is_dropped() -> None:
     begun, dropped = asyncio.Event(), asyncio.Event()
 
     class Slow:
-        async def transcribe(self, pcm24k: Pcm16, /) -> str:
+        async def transcribe(self, pcm24k: Pcm16, /) -> Transcript:
             begun.set()
             try:
                 await asyncio.Event().wait()
             finally:
                 dropped.set()
-            return ""
+            return Transcript("")
 
     async with engine_server(replace(scripted({}), recognizer=Slow()), "127.0.0.1", 0) as url:
         async with client(url) as caller:

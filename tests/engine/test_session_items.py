@@ -36,6 +36,18 @@ def test_items_stand_where_they_were_put() -> None:
     assert talk.last("conversation.item.added")["previous_item_id"] is None
 
 
+def test_what_is_put_before_an_answer_is_not_to_be_answered() -> None:
+    talk = Talk({2000: "one"})
+    answered(talk)
+    talk.send("conversation.item.create", item=user("a", id="a"), previous_item_id="root")
+    talk.send("conversation.item.create", item=user("b", id="b"), previous_item_id="a")
+    talk.send("conversation.item.create", item=user("c", id="c"))
+    assistant = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "before"}]}
+    talk.send("conversation.item.create", item=assistant, previous_item_id="root")
+    talk.send("response.create")
+    assert talk.dialogue.happened == ["hear one", "hear c"]
+
+
 @pytest.mark.parametrize(
     ("item", "code", "param"),
     [

@@ -104,6 +104,19 @@ def test_a_cancelled_response_is_counted_for_what_it_said() -> None:
     assert usage["input_token_details"]["audio_tokens"] == 12
 
 
+def test_requests_share_the_rows_that_their_texts_begin_with() -> None:
+    def asked(*rows: str) -> Cached:
+        text = "\n".join(rows)
+        return cache.ask("claim", prompt("", "", [Message("any", "user", [ContentPart("input_text", text=text)])]))
+
+    cache = PromptCache()
+    rows = [f"caller {number}: " + "word " * 20 for number in range(4)]
+    assert asked(*rows, "{}") == Cached(0, 0)
+    # Four rows of 111 bytes and a token for every four of them, and 4 for the item: 115 tokens.
+    assert asked(*rows, "agent: one more", "{}") == Cached(64, 0)
+    assert asked("other", *rows) == Cached(0, 0)
+
+
 def test_a_function_call_is_text() -> None:
     call = FunctionCall("item_1", "call_1", "end_call", '{"reason": "done"}')
     [_, segment] = prompt("", "", [call])

@@ -36,7 +36,7 @@ def spoken(voice: Voice, text: str, speed: float = 1.0) -> Pcm16:
 
 def understood(recognizer: Recognizer, pcm: Pcm16) -> str:
     line = to_pcm16(resample(from_pcm16(pcm), WIRE_HZ, 8_000))
-    return recognizer.transcribe(over_the_telephone(line))
+    return recognizer.transcribe(over_the_telephone(line)).text
 
 
 @pytest.mark.parametrize("pitch", [1.0, 0.84])

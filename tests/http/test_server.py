@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,6 +18,7 @@ from pydantic import SecretStr
 from service.config import Http
 from service.errors import ConfigError
 from service.http.server import HttpServer, build_app, check_exposure
+from service.schemas import TYPES, schema_json
 from service.telemetry.metrics import Metrics
 
 BEARER = "a token with ümlaut"
@@ -163,3 +165,15 @@ async def test_it_listens_on_a_free_port_and_lets_it_go() -> None:
                 pass
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", server.port)
+
+
+async def test_the_schemas_of_all_webhooks_are_public() -> None:
+    async with served(BEARER) as client:
+        listed = (await (await client.get("/schemas")).json())["schemas"]
+        assert set(listed) == set(TYPES)
+        for type_, path in listed.items():
+            answer = await client.get(path)
+            assert answer.content_type == "application/schema+json"
+            assert json.loads(await answer.read()) == json.loads(schema_json(type_) or b"")
+        assert (await client.get("/schemas/call.unheard")).status == 404
+        assert (await client.get("/schemas/..%2F__init__.py")).status == 404

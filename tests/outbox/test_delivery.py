@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import standardwebhooks
 
+from service.config import LOOPBACK
 from service.outbox.backoff import Outcome, Verdict
 from service.outbox.delivery import Deliverer, MessageSender
 from service.outbox.message import Claim, MessageFilter
@@ -67,7 +68,7 @@ class NoJitterNoWait(random.Random):
 
 @asynccontextmanager
 async def delivering(outbox: Outbox, sender: MessageSender, **options: object) -> AsyncIterator[Deliverer]:
-    defaults = {"parallel_calls": 4, "rng": NoJitterNoWait(), "poll_s": 0.01}
+    defaults = {"parallel_calls": 4, "max_per_s": 1e4, "max_age_s": 1e9, "rng": NoJitterNoWait(), "poll_s": 0.01}
     deliverer = Deliverer(outbox, sender, **(defaults | options))  # type: ignore[arg-type]
     task = asyncio.create_task(deliverer.run())
     try:
@@ -235,7 +236,7 @@ async def test_a_receiver_killed_during_a_call_and_started_again_gets_all_in_ord
     first = Receiver(secrets, journal=journal)
     async with first:
         port = first.port
-        sender = Sender(first.url, secrets, connect_timeout_s=1.0, timeout_s=2.0)
+        sender = Sender(first.url, secrets, allowed_networks=LOOPBACK, connect_timeout_s=1.0, timeout_s=2.0)
         async with sender, delivering(outbox, sender, rng=random.Random(1)):
             await outbox.append("call_1", "call.started", {"line": "1"})
             await first.wait_for(lambda messages: len(messages) == 1, 10.0)
@@ -264,7 +265,7 @@ async def test_a_receiver_that_fails_a_third_of_the_time_in_every_way_loses_noth
     rng = random.Random(3)
     calls = ["call_1", "call_2", "call_3"]
     async with Receiver(secrets, rng=rng) as receiver:
-        sender = Sender(receiver.url, secrets, connect_timeout_s=1.0, timeout_s=0.2)
+        sender = Sender(receiver.url, secrets, allowed_networks=LOOPBACK, connect_timeout_s=1.0, timeout_s=0.2)
         async with sender, delivering(outbox, sender) as deliverer:
             for misdeed in ("status", "close", "forget", "redirect", "hang"):
                 receiver.fault = Fault(misdeed, probability=1 / 3)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from service.config import LOOPBACK
 from service.outbox.backoff import Verdict
 from service.outbox.message import Claim
 from service.outbox.sender import Sender
@@ -60,7 +61,9 @@ async def test_the_example_takes_each_message_once_and_refuses_forgeries(
                 (secrets, time.time),
                 ((*stranger, *secrets), time.time),
             ):
-                async with Sender(url, signers, connect_timeout_s=2.0, timeout_s=10.0, clock=clock) as sender:
+                async with Sender(
+                    url, signers, allowed_networks=LOOPBACK, connect_timeout_s=2.0, timeout_s=10.0, clock=clock
+                ) as sender:
                     verdicts.append((await sender.send(CLAIM)).verdict)
     finally:
         process.terminate()

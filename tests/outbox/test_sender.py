@@ -14,6 +14,7 @@ import pytest
 import standardwebhooks
 from aiohttp import web
 
+from service.config import LOOPBACK
 from service.outbox.backoff import Outcome, Verdict
 from service.outbox.message import Claim
 from service.outbox.receiver import Fault, Misdeed, Receiver
@@ -48,7 +49,7 @@ async def read_request(reader: asyncio.StreamReader) -> None:
 
 
 def sender(url: str, secrets: Sequence[Secret], timeout_s: float = 5.0, tls: ssl.SSLContext | None = None) -> Sender:
-    return Sender(url, secrets, connect_timeout_s=2.0, timeout_s=timeout_s, tls=tls)
+    return Sender(url, secrets, allowed_networks=LOOPBACK, connect_timeout_s=2.0, timeout_s=timeout_s, tls=tls)
 
 
 async def send(url: str, secrets: Sequence[Secret], timeout_s: float = 5.0) -> Outcome:

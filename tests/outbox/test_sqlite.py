@@ -55,7 +55,7 @@ def test_seq_counts_from_one_in_each_call_also_after_purging(store: SqliteOutbox
     while claims := store.claim(8, NOW_S, LEASE_S):
         for claim in claims:
             store.sent(claim, NOW_S)
-    assert store.purge(NOW_S + 1, dead=False) == 3
+    assert store.purge(NOW_S + 1, dead=False, limit=100) == 3
     assert store.append("a", "call.ended", b"{}", NOW_S, NOW_S).seq == 3
 
 
@@ -225,7 +225,7 @@ def test_replay_repeats_a_dead_message_before_what_waits_with_its_own_id_and_bod
     ids = fill(store, count=3)
     died = only(store.claim(1, NOW_S, LEASE_S))
     store.give_up(died, "HTTP 422")
-    assert store.replay(MessageFilter(webhook_id=ids[0])) == 1
+    assert store.replay(MessageFilter(webhook_id=ids[0]), NOW_S) == 1
     again = only(store.claim(1, NOW_S, LEASE_S))
     assert (again.webhook_id, again.body) == (died.webhook_id, died.body)
 
@@ -236,9 +236,9 @@ def test_replay_by_call_and_by_time(store: SqliteOutboxStore) -> None:
     while claims := store.claim(8, NOW_S + 200, LEASE_S):
         for claim in claims:
             store.sent(claim, NOW_S + 200)
-    assert store.replay(MessageFilter(state="dead")) == 0
-    assert store.replay(MessageFilter(since_s=NOW_S + 50, until_s=NOW_S + 150)) == 2
-    assert store.replay(MessageFilter(call_id="a")) == 2
+    assert store.replay(MessageFilter(state="dead"), NOW_S) == 0
+    assert store.replay(MessageFilter(since_s=NOW_S + 50, until_s=NOW_S + 150), NOW_S) == 2
+    assert store.replay(MessageFilter(call_id="a"), NOW_S) == 2
     assert {claim.call_id for claim in store.claim(8, NOW_S + 200, LEASE_S)} == {"a", "b"}
 
 
@@ -252,9 +252,9 @@ def test_purge_keeps_what_was_not_delivered(store: SqliteOutboxStore) -> None:
     fill(store, count=3)
     store.sent(only(store.claim(1, NOW_S, LEASE_S)), NOW_S)
     store.give_up(only(store.claim(1, NOW_S, LEASE_S)), "HTTP 422")
-    assert store.purge(NOW_S, dead=True) == 0
-    assert store.purge(NOW_S + 1, dead=False) == 1
-    assert store.purge(NOW_S + 1, dead=True) == 1
+    assert store.purge(NOW_S, dead=True, limit=100) == 0
+    assert store.purge(NOW_S + 1, dead=False, limit=100) == 1
+    assert store.purge(NOW_S + 1, dead=True, limit=100) == 1
     assert [one.seq for one in store.find(MessageFilter(), 9)] == [3]
 
 
@@ -306,7 +306,7 @@ def test_purging_removes_claims_of_that_age(store: SqliteOutboxStore) -> None:
     fill(store, count=0)
     store.append("a", "claim.updated", b"{}", NOW_S, NOW_S, ("old", b"{}"))
     store.append("a", "claim.updated", b"{}", NOW_S, NOW_S + 10, ("new", b"{}"))
-    store.purge(NOW_S + 5, dead=False)
+    store.purge(NOW_S + 5, dead=False, limit=100)
     assert (store.kept_claim("old"), store.kept_claim("new")) == (None, b"{}")
 
 
@@ -389,3 +389,27 @@ def test_workers_that_start_at_once_share_the_file(path: Path) -> None:
     store = SqliteOutboxStore(path)
     assert store.stats(0.0).pending == 150
     store.close()
+
+
+# -- age ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_message_dies_by_age_and_the_next_says_gap(store: SqliteOutboxStore) -> None:
+    fill(store, "a", 2)
+    store.append("a", "call.ended", b"{}", NOW_S, NOW_S + 100)
+    assert store.expire(NOW_S, "too old", NOW_S + 200) == 0
+    assert store.expire(NOW_S + 50, "too old", NOW_S + 200) == 2
+    claim = only(store.claim(8, NOW_S + 200, LEASE_S))
+    assert (claim.seq, data_of(claim)["gap"]) == (3, True)
+    assert store.stats(NOW_S + 200).dead == 2
+
+
+def test_a_message_in_flight_does_not_die_and_a_replayed_one_is_young_again(store: SqliteOutboxStore) -> None:
+    fill(store, "a", 1)
+    claim = only(store.claim(8, NOW_S, LEASE_S))
+    assert store.expire(NOW_S + 1, "too old", NOW_S + 2) == 0
+    fail(store, claim, NOW_S + 2)
+    assert store.expire(NOW_S + 1, "too old", NOW_S + 2) == 1
+    assert store.replay(MessageFilter(call_id="a"), NOW_S + 300) == 1
+    assert store.expire(NOW_S + 299, "too old", NOW_S + 301) == 0
+    assert only(store.claim(8, NOW_S + 301, LEASE_S)).webhook_id == claim.webhook_id

@@ -182,7 +182,7 @@ async def test_the_event_log_has_both_ways_no_audio_and_no_key(tmp_path: Path) -
         await connection.close()
 
     async with server(handler) as url:
-        log = EventLog(tmp_path, "call_1", 0.0)
+        log = EventLog(tmp_path, "call_1", 0.0, None)
         client = await open_to(url, log)
         client.send(AudioAppend(audio=b"\0\0" * 480))
         with pytest.raises(SessionError):
@@ -206,3 +206,26 @@ async def test_the_event_log_has_both_ways_no_audio_and_no_key(tmp_path: Path) -
 
 def test_a_model_is_added_to_the_query_that_is_there() -> None:
     assert with_model("wss://h/v1/realtime?x=1", "a b") == "wss://h/v1/realtime?x=1&model=a+b"
+
+
+def test_the_event_log_is_redacted_and_keeps_no_pieces_of_words(tmp_path: Path) -> None:
+    card = "4111 1111 1111 1111"
+    log = EventLog(tmp_path, "call_1", 0.0, lambda text: text.replace(card, "[card]"))
+    asr = "conversation.item.input_audio_transcription"
+    token = {"token": "4111", "logprob": -0.1, "bytes": [52]}
+    for event in (
+        {"type": f"{asr}.delta", "item_id": "u", "delta": "4111 1111"},
+        {"type": f"{asr}.completed", "item_id": "u", "transcript": f"it is {card}", "logprobs": [token]},
+        {"type": "response.output_audio_transcript.delta", "item_id": "a", "delta": "4111 1111 "},
+        {"type": "response.done", "response": {"output": [{"content": [{"type": "output_text", "text": card}]}]}},
+        {"type": "response.function_call_arguments.done", "arguments": f'{{"account": "{card}"}}'},
+    ):
+        log.write("recv", json.dumps(event), 1.0)
+    log.close()
+    text = (tmp_path / "call_1.jsonl").read_text()
+    assert "4111" not in text
+    events = [json.loads(line)["event"] for line in text.splitlines()]
+    assert (events[0]["delta"], events[0]["characters"]) == (None, 9)
+    assert (events[1]["transcript"], events[1]["logprobs"]) == ("it is [card]", [{"logprob": -0.1}])
+    assert events[3]["response"]["output"][0]["content"] == [{"type": "output_text", "text": "[card]"}]
+    assert json.loads(events[4]["arguments"]) == {"account": "[card]"}

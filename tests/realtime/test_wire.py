@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.call.summary import summary_item, summary_request
 from service.call.tools import TOOLS, tool_output
 from service.config import Realtime, Session, Transcription
 from service.realtime import commands, events, wire
@@ -56,10 +57,14 @@ SENT = {
     "listening off": commands.SessionUpdate(event_id="off", session=listening_off()),
     "audio": commands.AudioAppend(audio=b"\x01\x02" * 480),
     "commit": commands.AudioCommit(event_id="c"),
+    "clear": commands.AudioClear(event_id="c"),
     "truncate": commands.ItemTruncate(item_id="item_1", content_index=0, audio_end_ms=1480),
     "delete": commands.ItemDelete(item_id="item_1"),
     "tool output": tool_output("call_1", "done"),
     "greeting": commands.ResponseCreate(event_id="agent_response"),
+    "summary asked for": summary_request("summary_1", ["Caller: Hello.", "Agent: Hello."]),
+    "summary first of all": summary_item("summary_1", "They crashed.", at_the_head=True),
+    "summary for a new session": summary_item("summary_1", "They crashed.", at_the_head=False),
     "cancel": commands.ResponseCancel(response_id="resp_1"),
     "transcript of a turn": transcript_request(
         "item_2", earlier_item_ids=["item_1"], context="turn", instructions="Write.", max_output_tokens=100

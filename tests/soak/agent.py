@@ -9,6 +9,7 @@ import numpy as np
 
 from service.engine.ports import Speech
 from service.engine.rates import WIRE_HZ, Pcm16
+from service.engine.recognition import Transcript
 from tests.engine.scripted_speech import LoudnessDetector, Said, SaidTool, ScriptedDialogue
 from tests.soak.codewords import read
 
@@ -26,9 +27,9 @@ _WORD = (4000 * np.sin(2 * np.pi * VOICE_HZ * np.arange(WORD_MS * WIRE_HZ // 100
 class CodewordRecognizer:
     """Reads codewords."""
 
-    async def transcribe(self, pcm24k: Pcm16, /) -> str:
+    async def transcribe(self, pcm24k: Pcm16, /) -> Transcript:
         await asyncio.sleep(RECOGNITION_S)
-        return str(read(pcm24k))
+        return Transcript(str(read(pcm24k)))
 
 
 class ToneVoice:

@@ -129,8 +129,8 @@ class MemorySession:
                     assert_never(effect)
 
     async def _recognize(self, effect: Recognize) -> None:
-        text = await self._speech.recognizer.transcribe(effect.pcm)
-        self._perform(self._state.recognized(effect.key, text, self._now_s()))
+        transcript = await self._speech.recognizer.transcribe(effect.pcm)
+        self._perform(self._state.recognized(effect.key, transcript, self._now_s()))
 
     async def _speak(self, effect: Speak) -> None:
         begun_s, sent_ms = self._now_s(), 0.0

@@ -10,7 +10,8 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 
-from service.billing.ledger import Ledger
+from service.billing.expected import AudioTokens
+from service.billing.ledger import Entry, Ledger
 from service.billing.prices import PriceTable
 from service.billing.usage import DurationUsage, TokenUsage
 from service.telemetry.metrics import MAX_LABEL_VALUES, Metrics
@@ -25,9 +26,14 @@ CONTRACT = {
     "claimline_unpriced": ("counter", ["model"]),
     "claimline_tokens": ("counter", ["model", "purpose", "direction", "modality", "cached"]),
     "claimline_asr_seconds": ("counter", ["model"]),
+    "claimline_audio_token_difference": ("counter", ["model", "purpose", "direction", "sign"]),
+    "claimline_cost_limit": ("counter", ["limit", "event"]),
     "claimline_turns": ("counter", ["source"]),
     "claimline_response_latency_seconds": ("histogram", []),
     "claimline_transcription_latency_seconds": ("histogram", []),
+    "claimline_asr_word_error_rate": ("histogram", []),
+    "claimline_asr_differs": ("counter", ["kind"]),
+    "claimline_transcripts_suspect": ("counter", ["reason"]),
     "claimline_barge_in": ("counter", []),
     "claimline_playout_underruns": ("counter", []),
     "claimline_uplink_frames_dropped": ("counter", []),
@@ -79,6 +85,8 @@ def exercise(metrics: Metrics, call_id: str = "call_1") -> Call:
     metrics.call_answered(one)
     metrics.usage(call_id, one.ledger.add("agent", MODEL, USAGE), one.ledger.priced_usd)
     metrics.usage(call_id, one.ledger.add("asr", "gpt-transcribe", DurationUsage(Decimal(3))), one.ledger.priced_usd)
+    metrics.audio_tokens(Entry("agent", MODEL, USAGE, None), AudioTokens(2, -3))
+    metrics.cost_limit("call", "warned")
     metrics.responded(call_id, 0.42)
     metrics.turn_stored("out_of_band", 0.7)
     metrics.barge_in()

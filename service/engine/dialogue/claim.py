@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Literal
 
@@ -26,6 +26,7 @@ class Field(StrEnum):
     REPORT_FILED = "report_filed"
     REPORT_NUMBER = "report_number"
     WITNESSES = "witnesses"
+    ADDRESS = "address"
     ACCOUNT = "account"
 
 
@@ -48,14 +49,31 @@ class Claim:
     report_number: str | None = None
     witnesses: bool | None = None
     account: str | None = None
+    address: str | None = None
+    """Asked for only where it has to stand for the policy number."""
 
     def get(self, field: Field) -> Value | None:
         """Value of one field."""
         value: Value | None = getattr(self, field.value)
         return value
 
+    def noting(self, field: Field, value: Value | None) -> Claim:
+        """This claim with one value changed, and without what no longer applies then."""
+        changes: dict[str, object] = {field.value: value}
+        if field is Field.KIND and value is not None:
+            changes |= {} if value == "auto" else {"drivable": None}
+            changes |= {} if value == "home" else {"safe_to_occupy": None}
+        if field is Field.REPORT_FILED and value is False:
+            changes["report_number"] = None
+        return replace(self, **changes)  # type: ignore[arg-type]
+
     def as_arguments(self) -> dict[str, object]:
-        """JSON-ready fields, every name present; ``incident_at`` is ISO 8601 local time, or a date."""
+        """JSON-ready fields, every name present but an ``address`` that was not told.
+
+        ``incident_at`` is ISO 8601 local time, or a date.
+        """
         values: dict[str, object] = {field.name: getattr(self, field.name) for field in fields(self)}
         values["incident_at"] = self.incident_at.isoformat() if self.incident_at else None
+        if self.address is None:
+            del values["address"]
         return values

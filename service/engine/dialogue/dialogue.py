@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import date
 from types import MappingProxyType
@@ -12,8 +12,11 @@ from typing import Literal
 from service.engine.dialogue import wording
 from service.engine.dialogue.claim import Claim, Field, Value
 from service.engine.dialogue.context import Context, Heard
+from service.engine.dialogue.extraction import NOTE_CLAIM, note_claim
 from service.engine.dialogue.hearing import listen
+from service.engine.dialogue.outcome import read_outcome
 from service.engine.dialogue.script import BASICS, RECAP, Progress, missing, next_question, still_asked
+from service.engine.dialogue.summary import Role, summarize
 from service.engine.dialogue.table import ASKS, TABLE, Act, Action, Question
 
 RETRIES = 2
@@ -23,6 +26,11 @@ STALLS = 8
 SILENCES = 3
 """Silences in a row before the call is ended; two more after the caller asked for time."""
 MAX_TURNS = 80
+SUBMISSIONS = 2
+"""Times a claim is submitted: what is missing the first time is asked for once."""
+
+SUBMIT_CLAIM = "submit_claim"
+PAUSE_CLAIM = "pause_claim"
 
 Reason = Literal["completed", "caller_request", "no_input"]
 
@@ -80,6 +88,15 @@ class Dialogue:
         self._notice_owed = self._recorded = False
         self._turns = self._stalls = self._silences = 0
         self._patience = SILENCES
+        self._functions: Set[str] = frozenset()
+        self._submissions = 0
+        self._paused = False
+        self._awaiting = False
+        """A function was called without whose output the call does not go on."""
+
+    def may_call(self, functions: Set[str]) -> None:
+        """The functions that can be called from now on; `end_call` and `request_human` are tried in any case."""
+        self._functions = functions
 
     def greet(self, *, recorded: bool = False) -> Reply:
         """The first words; they say that an automated agent is speaking, and that the call is kept as text or sound."""
@@ -94,6 +111,9 @@ class Dialogue:
         """One caller turn as recognised; it may be wrong, empty or cut off. After the goodbye it is only echoed."""
         self._silences, self._patience = 0, SILENCES
         self._turns += 1
+        if self._awaiting:
+            # What is said instead of waiting is heard as an answer to the last question.
+            self._awaiting, self._cut_off, self._unheard = False, False, ()
         cut_off, self._cut_off = self._cut_off, False
         heard = listen(transcript, self._context(question_heard=not cut_off))
         if self._question is Question.DONE:
@@ -114,7 +134,36 @@ class Dialogue:
         self._cut_off = False
         if self._silences >= self._patience:
             return self._end("no_input", wording.NO_ONE_THERE)
+        if self._awaiting:
+            return self._say(_Line(wording.ONE_MOMENT))
         return self._say(_Line(wording.prompt(self._silences)), *self._ask())
+
+    def answered(self, function: str, output: str) -> Reply | None:
+        """What a function put out; None where there is nothing to say to it."""
+        if self._question is Question.DONE or function not in {SUBMIT_CLAIM, PAUSE_CLAIM}:
+            return None
+        self._awaiting = False
+        outcome = read_outcome(output)
+        if function == PAUSE_CLAIM:
+            return self._end("caller_request", wording.farewell(self.claim, outcome.reference))
+        if outcome.reference is not None:
+            return self._end("completed", wording.submitted(self.claim, outcome.reference))
+        if self._submissions >= SUBMISSIONS or not (outcome.open or outcome.unconfirmed):
+            return self._end("completed", wording.NOT_SUBMITTED)
+        for field in outcome.open:
+            self._doubt(field)
+        if Field.ADDRESS in outcome.open:
+            self._progress = replace(self._progress, address_needed=True)
+        self._to_read = outcome.unconfirmed
+        return self._say(_Line(wording.STILL_NEEDED), *self._ask())
+
+    def arguments(self, function: str, text: str) -> dict[str, object]:
+        """What a function is to be called with for a text beside the conversation: none but `note_claim` is known."""
+        return note_claim(text, self._today) if function == NOTE_CLAIM else {}
+
+    def summary(self, said: Sequence[tuple[Role, str]]) -> str:
+        """What these messages say of the claim."""
+        return summarize(said, self._today)
 
     def interrupted(self, heard_text: str) -> None:
         """The caller cut the last reply short after ``heard_text``."""
@@ -154,9 +203,9 @@ class Dialogue:
         unheard, self._unheard = self._unheard, ()
         match action:
             case Action.FAREWELL:
-                return self._end("caller_request", wording.farewell(self.claim))
+                return self._leave()
             case Action.SUBMIT if not self._to_read:
-                return self._end("completed", wording.submitted(self.claim))
+                return self._submit()
             case Action.SKIP:
                 return self._leave_open(lines)
             case Action.ASK_AGAIN if self._attempts[self._question] >= RETRIES:
@@ -242,13 +291,7 @@ class Dialogue:
         return _Line(wording.acknowledged(field, value, changed=field in changed, letters=letters), field)
 
     def _note(self, field: Field, value: Value) -> None:
-        changes: dict[str, object] = {field.value: value}
-        if field is Field.KIND:
-            changes |= {} if value == "auto" else {"drivable": None}
-            changes |= {} if value == "home" else {"safe_to_occupy": None}
-        if field is Field.REPORT_FILED and value is False:
-            changes["report_number"] = None
-        self.claim = replace(self.claim, **changes)  # type: ignore[arg-type]
+        self.claim = self.claim.noting(field, value)
         self._progress = replace(self._progress, unknown=self._progress.unknown - {field})
         self._doubted.pop(field, None)
         self._fragments.pop(field, None)
@@ -266,7 +309,7 @@ class Dialogue:
         value = self.claim.get(field)
         if value is not None:
             self._doubted[field] = value
-        self.claim = replace(self.claim, **{field.value: None})
+        self.claim = self.claim.noting(field, None)
         self._progress = replace(self._progress, unknown=self._progress.unknown - {field})
         self._fragments.pop(field, None)
         self._to_read = tuple(unread for unread in self._to_read if unread is not field)
@@ -289,7 +332,7 @@ class Dialogue:
     def _leave_open(self, lines: list[_Line]) -> Reply:
         """Goes on without an answer."""
         if self._question is Question.RECAP:
-            return self._end("completed", wording.submitted(self.claim))
+            return self._submit()
         if self._question in {Question.BASICS, Question.CHANGE}:
             return self._say(*lines, *self._confirm())
         fields = still_asked(self._question, self.claim, self._progress)
@@ -339,6 +382,21 @@ class Dialogue:
         if not fields:
             asked = wording.RECAP_QUESTION_AGAIN if recap else wording.BASICS_QUESTION_AGAIN
         return [*lines, _Line(asked, asks=True)]
+
+    def _submit(self) -> Reply:
+        if SUBMIT_CLAIM not in self._functions:
+            return self._end("completed", wording.submitted(self.claim))
+        if self._submissions >= SUBMISSIONS:
+            return self._end("completed", wording.NOT_SUBMITTED)
+        self._submissions += 1
+        self._awaiting = True
+        return self._say(_Line(wording.SUBMITTING), tool=ToolCall(SUBMIT_CLAIM, {}))
+
+    def _leave(self) -> Reply:
+        if PAUSE_CLAIM not in self._functions or self._paused:
+            return self._end("caller_request", wording.farewell(self.claim))
+        self._paused = self._awaiting = True
+        return self._say(_Line(wording.PAUSING), tool=ToolCall(PAUSE_CLAIM, {}))
 
     def _end(self, reason: Reason, text: str) -> Reply:
         self._question = Question.DONE

@@ -15,7 +15,7 @@ from service.engine.dialogue.moments import Moment, hear_moment
 from service.engine.dialogue.names import hear_name, is_spelled
 from service.engine.dialogue.polarity import Polarity, hear_facts, hear_polarity
 from service.engine.dialogue.table import Act, Question
-from service.engine.dialogue.tokens import tidy
+from service.spoken.tokens import tidy
 
 _WRONG_ANYHOW = re.compile(r"\b(?:wrong|incorrect|mistake|misheard|not what i said|not right|not correct)\b")
 _LEAD_NO = re.compile(
@@ -47,6 +47,10 @@ _COURTESIES = re.compile(
     r"(?:that|it|everything|all|this)(?:'s| is)? ?(?:is |all )?(?:right|correct|fine|good|it|set|perfect)|"
     r"that's all|thank you(?: very much| so much)?(?: for [\w ]+)?|thanks(?: a lot)?|please|bye|good ?bye)\b"
     r"[\s,.!;-]*)+",
+    re.IGNORECASE,
+)
+_ADDRESS_LEAD = re.compile(
+    r"^(?:(?:um|uh|well|so|sure|it's|it is|my address is|the address is|the address|i live (?:at|in)|at)\b[\s,]*)+",
     re.IGNORECASE,
 )
 _SHORTEST_ADDITION_WORDS = 4
@@ -105,6 +109,7 @@ class _Turn:
         self._hear_yes_and_no()
         self._hear_name(wrong)
         self._hear_account(wrong)
+        self._hear_address()
         self._hear_unsure()
         if wrong in self.facts or (self.fragment and self.fragment[0] is wrong):
             wrong = None
@@ -186,6 +191,8 @@ class _Turn:
         asked = Field.INCIDENT_AT in context.asked
         if context.question is Question.ACCOUNT:
             return
+        if context.question is Question.ADDRESS:
+            return
         if not asked:
             if not _CALENDAR.search(self.text) or any(code in self.facts for code in CODES):
                 labelled = _CALENDAR.search(self.text) and _HAPPENED.search(self.text)
@@ -244,6 +251,14 @@ class _Turn:
             told = hear_polarity(addition) is None and not self.asides
             if len(addition.split()) >= _SHORTEST_ADDITION_WORDS and (told or _ADDING.search(addition)):
                 self.facts[Field.ACCOUNT] = f"{context.claim.account} {addition[:1].upper()}{addition[1:]}"
+
+    def _hear_address(self) -> None:
+        """Whatever answers the question for it, but a bare yes, no, or don't know."""
+        asked = self.context.question is Question.ADDRESS and self.context.question_heard
+        address = _ADDRESS_LEAD.sub("", self.text).rstrip(" .,;!")
+        if asked and self.polarity is None and not self.asides and address:
+            self.facts = {Field.ADDRESS: address}
+            self.fragment = None
 
     def _hear_unsure(self) -> None:
         context = self.context

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass, field
 
 from service.engine.dialogue.claim import Field
-from service.engine.dialogue.codes import Run, digits, runs
 from service.engine.dialogue.context import Context
-from service.engine.dialogue.tokens import Token, tokenise
+from service.spoken.codes import Run, digits, runs
+from service.spoken.tokens import Token, tokenise
 
 POLICY_CHARS = 8
 PHONE_DIGITS = 10

@@ -8,7 +8,7 @@ from datetime import date, time
 
 from service.engine.dialogue.clock import Half, hear_clock, hear_half
 from service.engine.dialogue.days import hear_day
-from service.engine.dialogue.figures import with_digits
+from service.spoken.figures import with_digits
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ class Progress:
     unknown: Set[Field] = frozenset()
     """Fields the caller cannot tell."""
     basics_confirmed: bool = False
+    address_needed: bool = False
+    """The policy has to be found without its number."""
 
 
 def missing(field: Field, claim: Claim, progress: Progress) -> bool:
@@ -51,6 +53,8 @@ def missing(field: Field, claim: Claim, progress: Progress) -> bool:
             open_ = claim.kind == "home" and value is None
         case Field.REPORT_NUMBER:
             open_ = claim.report_filed is True and value is None
+        case Field.ADDRESS:
+            open_ = progress.address_needed and value is None
         case _:
             open_ = value is None
     return open_
@@ -65,7 +69,15 @@ def next_question(claim: Claim, progress: Progress) -> Question:
     """The first question whose answer is missing."""
     # Another kind of claim needs a word of explanation at once.
     about: tuple[Question, ...] = (Question.ACCOUNT,) if claim.kind == "other" else ()
-    for question in (Question.NAME, Question.POLICY, Question.KIND, *about, Question.PHONE, Question.WHEN):
+    for question in (
+        Question.NAME,
+        Question.POLICY,
+        Question.ADDRESS,
+        Question.KIND,
+        *about,
+        Question.PHONE,
+        Question.WHEN,
+    ):
         if still_asked(question, claim, progress):
             return question
     if not progress.basics_confirmed:

@@ -13,6 +13,8 @@ class Question(Enum):
 
     NAME = auto()
     POLICY = auto()
+    ADDRESS = auto()
+    """In place of the policy number."""
     KIND = auto()
     PHONE = auto()
     WHEN = auto()
@@ -145,6 +147,7 @@ TABLE: Mapping[tuple[Question, Act], Action] = {
 ASKS: Mapping[Question, tuple[Field, ...]] = {
     Question.NAME: (Field.POLICYHOLDER,),
     Question.POLICY: (Field.POLICY_NUMBER,),
+    Question.ADDRESS: (Field.ADDRESS,),
     Question.KIND: (Field.KIND,),
     Question.PHONE: (Field.PHONE,),
     Question.WHEN: (Field.INCIDENT_AT,),

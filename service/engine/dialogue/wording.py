@@ -54,17 +54,35 @@ AMENDED = "I've added that."
 NO_ONE_THERE = "I can't hear you, so I'll end the call now. Please call us again when it suits you. Goodbye."
 
 
-def farewell(claim: Claim) -> str:
-    """The caller wants to go before the claim is complete."""
+SUBMITTING = "Thank you. I'm submitting your claim now; one moment, please."
+PAUSING = "Of course. One moment, please: I'm keeping what you told me."
+ONE_MOMENT = "One moment, please."
+STILL_NEEDED = "Before I can submit it, I need one more thing."
+NOT_SUBMITTED = (
+    "I couldn't submit your claim yet, but I've kept what you told me. Our team will call you about what is still "
+    "open. Thank you, and goodbye."
+)
+
+
+def farewell(claim: Claim, reference: str | None = None) -> str:
+    """The caller wants to go before the claim is complete; ``reference`` is what it is kept under."""
+    if reference is not None:
+        return (
+            f"I've kept your claim. Its reference is {reference}. Just call us again with it to go on. "
+            "Thank you, and goodbye."
+        )
     kept = "I've kept what you told me" if any(v is not None for v in claim.as_arguments().values()) else "That's fine"
     return f"Of course. {kept}; just call us again to go on with your claim. Thank you, and goodbye."
 
 
-def submitted(claim: Claim) -> str:
-    """The claim is complete."""
+def submitted(claim: Claim, reference: str | None = None) -> str:
+    """The claim is complete; with a ``reference`` it has been taken."""
     reach = "call you" if claim.phone else "get in touch"
     name = f", {claim.policyholder}" if claim.policyholder else ""
-    return f"I'm submitting your claim now. Our team will review it and {reach}. Thank you{name}, and goodbye."
+    begun = "I'm submitting your claim now."
+    if reference is not None:
+        begun = f"Your claim is submitted. Its reference is {reference}."
+    return f"{begun} Our team will review it and {reach}. Thank you{name}, and goodbye."
 
 
 def prompt(silences: int) -> str:
@@ -123,6 +141,10 @@ _QUESTIONS: Mapping[Question, tuple[str, str]] = {
     Question.POLICY: (
         "To link your claim to it, what is your policy number?",
         "Could you say all eight characters of your policy number, one by one?",
+    ),
+    Question.ADDRESS: (
+        "So that we can find your policy without its number: what is your address?",
+        "Could you tell me the address that is on your policy?",
     ),
     Question.KIND: (
         "So that the right team gets it: is this about a car, your home, or something else?",
@@ -252,6 +274,7 @@ _TEXTS: Mapping[Field, str] = {
     Field.POLICYHOLDER: "your name is {}",
     Field.POLICY_NUMBER: "policy number {}",
     Field.KIND: "{}",
+    Field.ADDRESS: "address {}",
     Field.ACCOUNT: "your description: {}",
 }
 _FACTS: Mapping[tuple[Field, bool], str] = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from service.engine.dialogue.codes import runs
-from service.engine.dialogue.tokens import tidy, tokenise
+from service.spoken.codes import runs
+from service.spoken.tokens import tidy, tokenise
 
 
 def read(text: str, length: int) -> str | None:

@@ -19,6 +19,8 @@ class Token:
     text: str
     glued: bool
     """No white space between this token and the one before."""
+    start: int = 0
+    """Place of its first character in the text."""
 
     @property
     def lower(self) -> str:
@@ -39,6 +41,6 @@ def tokenise(text: str) -> list[Token]:
     tokens: list[Token] = []
     end = -1
     for match in _TOKEN.finditer(text):
-        tokens.append(Token(match.group(), match.start() == end))
+        tokens.append(Token(match.group(), match.start() == end, match.start()))
         end = match.end()
     return tokens

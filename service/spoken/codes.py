@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from service.engine.dialogue.characters import LETTER_O, Chunk, Mark, pieces
-from service.engine.dialogue.tokens import Token
+from service.spoken.characters import LETTER_O, Chunk, Mark, pieces
+from service.spoken.tokens import Token, tidy, tokenise
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,14 @@ def runs(tokens: list[Token]) -> list[Run]:
         position = stop
         negated = False
     return found
+
+
+def code_tokens(text: str) -> list[str]:
+    """Every run of letters and digits spoken one by one in a text, upper case, joined.
+
+    "my number is X double oh seven" gives ["X007"], "EG07-1234" gives ["EG071234"]; a single character is a run too.
+    """
+    return [run.chars for run in runs(tokenise(tidy(text)))]
 
 
 def digits(characters: str) -> str | None:
