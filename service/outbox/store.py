@@ -111,9 +111,9 @@ class OutboxStore(Protocol):
         ...
 
     def purge(self, created_before_s: float, *, dead: bool, limit: int) -> int:
-        """Remove up to `limit` messages that were appended before and sent, ended calls that have none left; claims too.
+        """Remove up to `limit` messages that were appended before and sent.
 
-        Those given up too, if `dead`. Says how many messages.
+        Those given up too, if `dead`; ended calls that have none left, and claims of that age. Says how many messages.
         """
         ...
 
