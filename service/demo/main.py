@@ -8,7 +8,7 @@ import re
 import secrets
 import tempfile
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ class Demo:
         self._screen = Screen()
         self._call: dict[str, Any] = {}
         self._shown: dict[str, int] = {}
+        self._claim_shown: Mapping[str, Any] = {}
         self._http_url = ""
 
     async def run(self) -> int:
@@ -168,6 +169,9 @@ class Demo:
     def _delivered(self, message: Received) -> None:
         if message.type == "turn.transcribed":
             self._screen.heard(message.data, self._call.get("cost_usd"))
+        elif message.type in ("claim.updated", "claim.submitted"):
+            self._screen.claim(message.data, self._claim_shown)
+            self._claim_shown = message.data["fields"]
 
 
 async def run(out: Path) -> int:

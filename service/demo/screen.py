@@ -12,7 +12,7 @@ from typing import Any
 from service.demo.script import Line
 
 WIDTH = 100
-_COLOURS = {"agent": "36", "caller": "33", "heard": "32", "note": "2", "bad": "31", "good": "32"}
+_COLOURS = {"agent": "36", "caller": "33", "heard": "32", "claim": "35", "note": "2", "bad": "31", "good": "32"}
 
 
 class Screen:
@@ -40,6 +40,17 @@ class Screen:
         so_far = f"; the call so far: ${call_usd}" if call_usd is not None else ""
         self._line("heard", f"turn {turn['turn']}", f'"{turn["transcript"]}"  [{turn["source"]}, {price}{so_far}]')
 
+    def claim(self, claim: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+        """A claim that was delivered to the webhook, as far as it changed."""
+        changed = [
+            f"{name} {shown(field['value'])}" + " ✓" * field["confirmed"] + " (in conflict)" * bool(field["conflict"])
+            for name, field in claim["fields"].items()
+            if field != before.get(name)
+        ]
+        if claim["state"] != "open":
+            changed.append(f"{claim['reference']} is {claim['state']}")
+        self._line("claim", "claim", "; ".join(changed))
+
     def note(self, text: str) -> None:
         """Something worth knowing, after the call."""
         print(f"  {text}", flush=True)
@@ -66,3 +77,14 @@ class Screen:
 
     def _coloured(self, colour: str, text: str) -> str:
         return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self._colours else text
+
+
+def shown(value: object) -> str:
+    """A value of the claim, for people."""
+    match value:
+        case None:
+            return "—"
+        case bool():
+            return "yes" if value else "no"
+        case _:
+            return str(value)

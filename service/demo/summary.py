@@ -13,7 +13,7 @@ from service.billing.meter import Meter
 from service.billing.prices import PriceTable, plain
 from service.demo.caller import DemoCaller
 from service.demo.listening import find_faults
-from service.demo.screen import Screen
+from service.demo.screen import Screen, shown
 from service.demo.script import EXPECTED_CLAIM
 from service.outbox.inbox import Received
 
@@ -28,8 +28,9 @@ def sum_up(screen: Screen, out: Path, caller: DemoCaller, messages: Sequence[Rec
     screen.heading("What was said, and what the claims desk received")
     for number, (one, other) in enumerate(_side_by_side(said, [turn["transcript"] for turn in turns]), start=1):
         screen.table([(f"{number:2}", "said", one), ("", "received", other)])
-    screen.heading("The claim, as the agent confirmed it")
-    screen.table([(name, _shown(ended["claim"].get(name))) for name in EXPECTED_CLAIM])
+    (claim,) = ended["claims"]
+    screen.heading(f"The claim {claim['reference']}, as the transcripts have it")
+    screen.table([_row(name, claim["fields"].get(name)) for name in EXPECTED_CLAIM])
     screen.heading(f"What this call would cost with {turns[0]['model'] if turns else 'the model'}")
     costs = [(purpose, f"${usd}") for purpose, usd in ended["cost"].items()]
     screen.table([*costs, ("total", f"${ended['cost_usd']}")])
@@ -62,10 +63,18 @@ def _verdicts(
         ("each message arrived once and in order", in_order),
         (f"the agent was interrupted ({interruptions}) and stopped", interruptions >= 1),
         ("the claim holds what the caller said, correction included", _claim_is_right(ended["claim"])),
+        ("the claim was submitted", any(message.type == "claim.submitted" for message in messages)),
         (f"the call ended with {ended['result']} ({ended['reason']})", ended["result"] == "success"),
         ("its cost is what `claimline price` makes of its event log", _cost_agrees(out / "events.jsonl", ended)),
         (f"the recording has {recording.clicks} clicks and {recording.gaps} gaps", not recording.any),
     ]
+
+
+def _row(name: str, field: Mapping[str, Any] | None) -> tuple[str, str, str]:
+    if field is None:
+        return name, shown(None), ""
+    turns = ", ".join(str(turn) for turn in field["turns"])
+    return name, shown(field["value"]), f"turns {turns}{', confirmed' if field['confirmed'] else ''}"
 
 
 def _whole(turn: Mapping[str, Any]) -> bool:
@@ -91,13 +100,3 @@ def _side_by_side(said: Sequence[str], received: Sequence[str]) -> list[tuple[st
     left = [*said, *[""] * (rows - len(said))]
     right = [*received, *["(missing)"] * (rows - len(received))]
     return list(zip(left, right, strict=True))
-
-
-def _shown(value: object) -> str:
-    match value:
-        case None:
-            return "—"
-        case bool():
-            return "yes" if value else "no"
-        case _:
-            return str(value)

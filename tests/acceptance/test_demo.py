@@ -45,8 +45,8 @@ def test_it_succeeds_and_shows_the_turns_the_interruption_the_claim_and_the_cost
     assert len(shown_turns(evidence)) >= 6
     assert "the agent was interrupted (1)" in evidence.screen
     for field, value in (("policyholder", "Margaret Hale"), ("policy_number", "K7M2-40B9"), ("kind", "auto")):
-        assert re.search(rf"^ +{field} +{value}$", evidence.screen, re.MULTILINE)
-    for purpose in ("agent", "transcription", "total"):
+        assert re.search(rf"^ +{field} +{value} +turns [\d, ]+, confirmed$", evidence.screen, re.MULTILINE)
+    for purpose in ("agent", "transcription", "claim", "total"):
         assert re.search(rf"^ +{purpose} +\$0\.\d+$", evidence.screen, re.MULTILINE)
 
 
@@ -61,7 +61,10 @@ def test_it_leaves_what_was_delivered_and_measured(evidence: Evidence) -> None:
     messages = [{key: line[key] for key in ("type", "timestamp", "data")} for line in lines]
     for message in messages:
         jsonschema.validate(message, schema_of(message["type"]))
-    assert [message["data"]["seq"] for message in messages] == list(range(1, len(shown_turns(evidence)) + 3))
+    assert [message["data"]["seq"] for message in messages] == list(range(1, len(messages) + 1))
+    types = [message["type"] for message in messages]
+    assert types.count("turn.transcribed") == len(shown_turns(evidence))
+    assert types.count("claim.submitted") == 1
     ended = messages[-1]["data"]
     assert f"${ended['cost_usd']}" in evidence.screen
     metrics = (evidence.out / "metrics.txt").read_text()

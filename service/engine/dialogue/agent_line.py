@@ -51,6 +51,7 @@ _LABELS: tuple[tuple[Field, re.Pattern[str]], ...] = tuple(
 )
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _REPORT = re.compile(r"\breport number\b(.*)", re.DOTALL)
+_FAREWELL = re.compile(r"\bgood ?bye\W*$")
 _WRITTEN = re.compile(r"\bwritten that down\b|\badded that\b")
 
 
@@ -73,6 +74,11 @@ def read_back_in(line: str) -> Question | None:
     """Which read-back the line begins; None for another line."""
     lower = line.lower()
     return next((question for question, pattern in _READ_BACKS if pattern.search(lower)), None)
+
+
+def is_farewell(line: str) -> bool:
+    """Whether the agent ends the call: a name in it is no read-back."""
+    return bool(_FAREWELL.search(line.lower()))
 
 
 def leaves_open(line: str) -> bool:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from service.engine.dialogue.agent_line import (
     is_cut_off,
+    is_farewell,
     leaves_open,
     mentioned,
     question_in,
@@ -94,7 +95,8 @@ class Minutes:
         # A field that is named with another value, or not to its end, was said back before in vain.
         self._said_back = self._said_back.difference(fields) | said_back(line, self._claim)
         cut_off = is_cut_off(line)
-        self._focus = fields[-1] if fields and (cut_off or len(fields) <= _FOCUS_FIELDS) else None
+        focused = fields and (cut_off or len(fields) <= _FOCUS_FIELDS) and not is_farewell(line)
+        self._focus = fields[-1] if focused else None
         question = question_in(line)
         self._question_heard = question is not None or not (cut_off or read_back_in(line))
         self._question = question or read_back_in(line) or self._question

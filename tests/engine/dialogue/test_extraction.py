@@ -193,6 +193,16 @@ def test_yes_and_no_to_a_question_stand_by_themselves() -> None:
     }
 
 
+def test_a_goodbye_is_no_correction_of_the_name_in_the_agents() -> None:
+    lines = [
+        "agent: May I have your full legal name, please?",
+        "caller 1: Margaret Hale.",
+        "agent: Is everything correct?",
+    ]
+    lines += ["caller 2: Yes.", "agent: Your claim is submitted. Thank you, Margaret Hale, and goodbye."]
+    assert fields_of([*lines, "caller 3: Thank you, bye."])["policyholder"]["value"] == "Margaret Hale"
+
+
 def test_what_the_caller_cannot_tell_is_unknown() -> None:
     fields = fields_of(intake("Margaret Hale", "I don't know my policy number.", "auto"))
     assert fields["policy_number"] == {"value": None, "turns": [2], "confirmed": False, "unknown": True}
