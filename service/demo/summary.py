@@ -74,7 +74,8 @@ def _row(name: str, field: Mapping[str, Any] | None) -> tuple[str, str, str]:
     if field is None:
         return name, shown(None), ""
     turns = ", ".join(str(turn) for turn in field["turns"])
-    return name, shown(field["value"]), f"turns {turns}{', confirmed' if field['confirmed'] else ''}"
+    heard = f"turn{'s' * (len(field['turns']) > 1)} {turns}"
+    return name, shown(field["value"]), heard + ", confirmed" * field["confirmed"]
 
 
 def _whole(turn: Mapping[str, Any]) -> bool:
