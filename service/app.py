@@ -194,6 +194,7 @@ class Worker:
                     await outbox.purge(retention_s)
                 stats = await outbox.stats()
                 self._metrics.outbox(stats.pending, stats.oldest_age_s, stats.dead)
+                self._metrics.webhook_endpoint(stats.endpoint)
                 if self._clock.monotonic() - renewed_s > CALL_LEASE_S / 4:
                     await outbox.renew_calls(self._worker_id)
                     renewed_s = self._clock.monotonic()

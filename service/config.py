@@ -283,6 +283,8 @@ class Webhook(_Section):
     """``whsec_`` and base64 of 24 to 64 bytes."""
     secret_file: Path | None = None
     connect_timeout_s: Seconds = 5.0
+    read_timeout_s: Seconds = 15.0
+    """Without a byte of the answer."""
     timeout_s: Seconds = 20.0
     """Of one try, whole; the Standard Webhooks specification names 15-30 s."""
     parallel_calls: PositiveInt = 8

@@ -57,9 +57,11 @@ class Deliverer:
         max_per_s: float,
         max_age_s: float,
         on_attempt: AttemptObserver = lambda claim, outcome, took_s: None,
+        clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
         poll_s: float = POLL_S,
     ) -> None:
+        """`clock` gives monotonic seconds."""
         self._outbox = outbox
         self._sender = sender
         self._parallel_calls = parallel_calls
@@ -67,6 +69,7 @@ class Deliverer:
         self._max_age_s = max_age_s
         self._expired_at_s = float("-inf")
         self._on_attempt = on_attempt
+        self._clock = clock
         self._rng = rng or random.Random()  # noqa: S311 - jitter
         self._poll_s = poll_s
         self._in_flight = 0
@@ -102,7 +105,7 @@ class Deliverer:
             return await self._outbox.stats()
 
     async def _claim(self) -> list[Claim]:
-        free = min(self._parallel_calls - self._in_flight, self._pace.allowed(time.monotonic()))
+        free = min(self._parallel_calls - self._in_flight, self._pace.allowed(self._clock()))
         if free <= 0:
             return []
         try:
@@ -114,7 +117,7 @@ class Deliverer:
         return claims
 
     async def _expire(self) -> None:
-        now_s = time.monotonic()
+        now_s = self._clock()
         if now_s - self._expired_at_s < EXPIRE_S:
             return
         self._expired_at_s = now_s
@@ -136,10 +139,10 @@ class Deliverer:
             pass
 
     async def _try(self, claim: Claim) -> None:
-        started_s = time.monotonic()
+        started_s = self._clock()
         try:
             outcome = await self._sender.send(claim)
-            self._on_attempt(claim, outcome, time.monotonic() - started_s)
+            self._on_attempt(claim, outcome, self._clock() - started_s)
             await self._settle(claim, outcome)
         except OutboxError as error:
             # The lease lapses and the message is sent again, under the same id.

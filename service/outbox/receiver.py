@@ -19,9 +19,10 @@ from service.errors import RemoteProtocolError
 from service.outbox.inbox import Inbox, Received, parse
 from service.outbox.signature import Secret, SignatureError, verify
 
-Misdeed = Literal["status", "hang", "redirect", "drip", "close", "forget"]
+Misdeed = Literal["status", "hang", "redirect", "drip", "close", "forget", "lie"]
 """What to do instead of taking a message: answer `status`; answer never; redirect to itself; answer 200 one byte a
-second; close without an answer; or `forget`: take it, but close without an answer, so that it comes twice."""
+second; close without an answer; `forget`: take it, but close without an answer, so that it comes twice; `lie`: answer
+204 and take nothing, so that only a replay brings it back."""
 HANG_S = 3600.0
 
 
@@ -174,6 +175,8 @@ class Receiver:
             case "status":
                 headers = {} if self.fault.retry_after is None else {"Retry-After": self.fault.retry_after}
                 return web.Response(status=self.fault.status, headers=headers, text="told to fail")
+            case "lie":
+                return web.Response(status=204)
             case "close" | "forget":
                 pass
         if request.transport is not None:

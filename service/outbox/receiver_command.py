@@ -8,13 +8,14 @@ import json
 import signal
 import sys
 from pathlib import Path
+from typing import get_args
 
 from service.config import Config
 from service.errors import ClaimlineError, ConfigError
 from service.outbox.arguments import Subparsers, add_parser, count, http_status, port, print_line, probability
 from service.outbox.inbox import Received
 from service.outbox.readable import line_of
-from service.outbox.receiver import Fault, Receiver
+from service.outbox.receiver import Fault, Misdeed, Receiver
 from service.outbox.signature import parse_secrets
 
 
@@ -36,9 +37,9 @@ def add_receiver(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     failing = receiver.add_argument_group("failing on purpose", "each request, the first N, or each with probability P")
     failing.add_argument(
         "--fail",
-        choices=("status", "hang", "redirect", "drip", "close", "forget"),
+        choices=get_args(Misdeed),
         help="answer --status, answer never, redirect, answer a byte a second, close without an answer,"
-        " or take the message and then close",
+        " take the message and then close, or answer 204 without taking it",
     )
     failing.add_argument("--status", type=http_status, default=500, help="the answer of `--fail status` (default: 500)")
     failing.add_argument("--retry-after", metavar="VALUE", help="the Retry-After header of that answer")
@@ -50,7 +51,7 @@ def add_receiver(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
 def _receive(args: argparse.Namespace, config: Config) -> int:
     if config.webhook.secret is None:
         raise ConfigError("webhook.secret: set it (or webhook.secret_file) to the sender's")
-    fault = _fault(args)
+    fault = fault_of(args)
     receiver = Receiver(
         parse_secrets(config.webhook.secret.get_secret_value()),
         host=args.bind,
@@ -67,7 +68,8 @@ def _receive(args: argparse.Namespace, config: Config) -> int:
     return 0
 
 
-def _fault(args: argparse.Namespace) -> Fault:
+def fault_of(args: argparse.Namespace) -> Fault:
+    """What the receiver was told to do wrong; never, where nothing was said."""
     if args.fail is None:
         if args.first is not None or args.probability is not None:
             args.parser.error("--first and --probability say when to fail: name how with --fail")

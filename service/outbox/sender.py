@@ -36,15 +36,19 @@ class Sender:
         allowed_networks: Sequence[Network],
         connect_timeout_s: float,
         timeout_s: float,
+        read_timeout_s: float | None = None,
         clock: Callable[[], float] = time.time,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`timeout_s` bounds a whole try, `clock` gives Unix seconds, `tls` replaces the system's certificates."""
+        """`timeout_s` bounds a whole try, `read_timeout_s` the silence within one.
+
+        `clock` gives Unix seconds, `tls` replaces the system's certificates.
+        """
         self._url = url
         self._targets = Targets(url, allowed_networks)
         self._secrets = tuple(secrets)
         self.timeout_s = timeout_s
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=connect_timeout_s)
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=connect_timeout_s, sock_read=read_timeout_s)
         self._clock = clock
         self._tls = tls
         self._session: aiohttp.ClientSession | None = None
@@ -57,6 +61,7 @@ class Sender:
             parse_secrets(secret.get_secret_value()),
             allowed_networks=webhook.allowed_networks,
             connect_timeout_s=webhook.connect_timeout_s,
+            read_timeout_s=webhook.read_timeout_s,
             timeout_s=webhook.timeout_s,
         )
 

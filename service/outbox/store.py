@@ -111,9 +111,10 @@ class OutboxStore(Protocol):
         ...
 
     def purge(self, created_before_s: float, *, dead: bool, limit: int) -> int:
-        """Remove up to `limit` messages that were appended before and sent.
+        """Remove up to `limit` messages that were appended before and sent, those given up too if `dead`.
 
-        Those given up too, if `dead`; ended calls that have none left, and claims of that age. Says how many messages.
+        Says how many. To be repeated until there were none: then ended calls that have none left, and claims of that
+        age, are removed too.
         """
         ...
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import choose_encoder
@@ -17,6 +17,7 @@ from prometheus_client.exposition import choose_encoder
 from service.billing.expected import AudioTokens
 from service.billing.ledger import OTHER, Entry, Ledger
 from service.billing.usage import DurationUsage
+from service.outbox.message import EndpointState
 from service.transcript.difference import KINDS
 from service.transcript.doubt import SUSPICIONS
 
@@ -202,6 +203,13 @@ class Metrics:
             "claimline_outbox_oldest_age_seconds", "Age of the oldest message not delivered yet.", registry=registry
         )
         self._outbox_dead = Gauge("claimline_outbox_dead", "Messages that were given up.", registry=registry)
+        self._webhook_endpoint = Gauge(
+            "claimline_webhook_endpoint_state",
+            "1 for the state that the webhook endpoint is in, 0 for the others.",
+            ["state"],
+            registry=registry,
+        )
+        self.webhook_endpoint("ok")
         self._reconnects = Counter(
             "claimline_realtime_reconnects_total",
             "Realtime sessions reopened in a call.",
@@ -364,6 +372,11 @@ class Metrics:
         self._outbox_pending.set(pending)
         self._outbox_oldest_age.set(oldest_age_s)
         self._outbox_dead.set(dead)
+
+    def webhook_endpoint(self, state: EndpointState) -> None:
+        """Whether messages are delivered; `disabled` lasts until an operator resumes."""
+        for one in get_args(EndpointState):
+            self._webhook_endpoint.labels(one).set(one == state)
 
 
 class _Bounded:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import echo, idle, interruption, network, resampling, round_trip, setup_time, stall
+from tests.bench import echo, idle, interruption, network, outbox, resampling, round_trip, setup_time, stall
 from tests.bench.bench import FULL, QUICK, Bench, Lengths
 from tests.bench.engines import Engine
 from tests.bench.figures import Measurement
@@ -31,6 +31,7 @@ MEASUREMENTS: dict[str, Callable[[Bench], Measurement]] = {
     "echo": echo.measure,
     "stall": stall.measure,
     "resampler": resampling.measure,
+    "outbox": outbox.measure,
 }
 OUT = Path("bench-out")
 DOCUMENT = Path("docs/performance.md")

@@ -26,6 +26,11 @@ class Lengths:
     rounds: int
     """Interruptions a call."""
     echo_s: float
+    transcripts: int
+    deliveries: int
+    delivered_rows: int
+    """In the file in which messages are claimed beside them."""
+    outage_calls: int
 
 
 FULL = Lengths(
@@ -39,6 +44,10 @@ FULL = Lengths(
     after_stall_s=8.5,
     rounds=14,
     echo_s=12,
+    transcripts=100,
+    deliveries=6000,
+    delivered_rows=1_000_000,
+    outage_calls=500,
 )
 QUICK = Lengths(
     idle_s=0.5,
@@ -51,6 +60,10 @@ QUICK = Lengths(
     after_stall_s=3,
     rounds=2,
     echo_s=7,
+    transcripts=6,
+    deliveries=100,
+    delivered_rows=2_000,
+    outage_calls=5,
 )
 
 SETTLE_S = 1.0

@@ -1,7 +1,8 @@
 """Realtime servers for the bench, in a process of their own: as much of the protocol as the service needs.
 
 `echo` sends every append back at once, as one endless answer. `interrupted` speaks noise on its own and lets the
-caller interrupt it, again and again. Both keep what came with the time it came.
+caller interrupt it, again and again. `turns` finds one turn of the caller's after another, and transcribes each at once
+when it is asked to. All keep what came with the time it came.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from service.media.resample import resample
 from tests.bench.marks import FRAME_MS, noise
 from tests.bench.rtp import HOST
 
-Kind = Literal["echo", "interrupted"]
+Kind = Literal["echo", "interrupted", "turns"]
 
 ANSWER_S = 3.0
 ANSWER_SEED = 99
@@ -34,6 +35,7 @@ CHUNK_BYTES = 4800
 LATE_CHUNKS = 3
 """Still sent after the interruption, as a server does that has not noticed yet."""
 PAUSE_S = 0.3
+TURN_MS = 900
 READY_TIMEOUT_S = 20.0
 
 
@@ -47,6 +49,8 @@ class SessionLog:
     """When `speech_started` was sent, and the item that was being spoken."""
     truncations: dict[str, int] = field(default_factory=dict)
     """`audio_end_ms` by item; 0 for one that was deleted."""
+    transcripts: dict[str, int] = field(default_factory=dict)
+    """By item: when its transcript was sent."""
 
 
 class _Session:
@@ -57,6 +61,7 @@ class _Session:
         self._log = log
         self._answering = False
         self._asked = asyncio.Event()
+        self._transcribed = asyncio.Event()
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -75,6 +80,8 @@ class _Session:
                 self._log.appends.append((at_ns, base64.b64decode(event["audio"])))
             case "session.update":
                 await self._send("session.updated", session=event["session"])
+            case "response.create" if "response" in event:
+                await self._transcribe(event["response"]["metadata"])
             case "response.create" if not self._answering:
                 self._answering = True
                 self._asked.set()
@@ -93,10 +100,37 @@ class _Session:
     async def _speak(self) -> None:
         await self._asked.wait()
         with contextlib.suppress(ConnectionClosed):
-            if self._kind == "echo":
-                await self._begin("resp_0")
-            else:
-                await self._be_interrupted()
+            match self._kind:
+                case "echo":
+                    await self._begin("resp_0")
+                case "interrupted":
+                    await self._be_interrupted()
+                case "turns":
+                    await self._find_turns()
+
+    async def _find_turns(self) -> None:
+        chance = random.Random(len(self._log.appends))
+        for number in range(self._rounds):
+            # At another phase of the service's ticks each time.
+            await asyncio.sleep(chance.uniform(0.05, 0.1))
+            item, end_ms = f"turn_{number}", self._sent_ms
+            await self._send("input_audio_buffer.speech_started", audio_start_ms=max(0, end_ms - TURN_MS), item_id=item)
+            await self._send("input_audio_buffer.speech_stopped", audio_end_ms=end_ms, item_id=item)
+            await self._send("input_audio_buffer.committed", item_id=item, previous_item_id=None)
+            content = [{"type": "input_audio", "transcript": None}]
+            added = {"id": item, "type": "message", "role": "user", "status": "completed", "content": content}
+            self._transcribed.clear()
+            await self._send("conversation.item.added", previous_item_id=None, item=added)
+            await self._transcribed.wait()
+
+    async def _transcribe(self, metadata: dict[str, str]) -> None:
+        item = metadata["item_id"]
+        response: dict[str, Any] = {"id": f"resp_{item}", "conversation_id": None, "metadata": metadata, "output": []}
+        await self._send("response.created", response={**response, "status": "in_progress"})
+        output = {"id": "out", "type": "message", "content": [{"type": "output_text", "text": f"The words of {item}."}]}
+        self._log.transcripts[item] = time.monotonic_ns()
+        await self._send("response.done", response={**response, "status": "completed", "output": [output]})
+        self._transcribed.set()
 
     async def _be_interrupted(self) -> None:
         pcm = resample(noise(ANSWER_S, ANSWER_SEED), 8000, 24_000).tobytes()

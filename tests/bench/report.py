@@ -80,6 +80,8 @@ def _judged(figure: Figure) -> str:
 
 
 def _aim(figure: Figure) -> str:
+    if figure.least is not None:
+        return f"≥ {figure.least:g} {figure.unit}".strip()
     return "" if figure.aim is None else f"≤ {figure.aim:g} {figure.unit}".strip()
 
 

@@ -16,6 +16,7 @@ from tests.bench.conversations import Way, located
 from tests.bench.figures import Figure, Measurement
 from tests.bench.machine import Conditions, machine
 from tests.bench.marks import FRAME_NS, FRAME_SAMPLES, Reference, noise
+from tests.bench.outbox import PER_CALL
 from tests.bench.report import BEGIN, END, Entry, Report, write_into
 
 ROUND_TRIP = "RTP in → websocket → RTP out p50"
@@ -49,7 +50,12 @@ def test_frames_that_the_network_lost_are_not_the_workers() -> None:
 def test_tables_replace_the_old_ones_in_the_document(tmp_path: Path) -> None:
     document = tmp_path / "performance.md"
     document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    figures = (Figure("p50", 41.23, "ms", aim=40), Figure("lost", 0, "", aim=0), Figure("back", math.inf, "s", aim=2))
+    figures = (
+        Figure("p50", 41.23, "ms", aim=40),
+        Figure("lost", 0, "", aim=0),
+        Figure("back", math.inf, "s", aim=2),
+        Figure("rate", 299, "/s", least=300),
+    )
     entry = Entry(Measurement("Delay", "how", figures), Conditions(0.5, 12))
     write_into(document, Report(machine(), "today", (entry,)))
     text = document.read_text()
@@ -59,6 +65,7 @@ def test_tables_replace_the_old_ones_in_the_document(tmp_path: Path) -> None:
     assert "| p50 | 41.2 ms | ≤ 40 ms | **missed** |" in text
     assert "| lost | 0 | ≤ 0 | reached |" in text
     assert "| back | not within the run | ≤ 2 s | **missed** |" in text
+    assert "| rate | 299.0 /s | ≥ 300 /s | **missed** |" in text
     write_into(document, Report(machine(), "later", ()))
     assert "today" not in document.read_text()
 
@@ -66,7 +73,7 @@ def test_tables_replace_the_old_ones_in_the_document(tmp_path: Path) -> None:
 @pytest.mark.real
 def test_a_short_run_gives_every_figure(tmp_path: Path) -> None:
     # The others repeat these under load, jitter, loss and a stall; `make bench` runs them all.
-    measured = ["idle", "setup", "one", "interruption", "resampler"]
+    measured = ["idle", "setup", "one", "interruption", "resampler", "outbox"]
     assert set(measured) <= set(MEASUREMENTS)
     run(measured, QUICK, tmp_path)
     entries = json.loads((tmp_path / "results.json").read_text())["entries"]
@@ -88,3 +95,7 @@ def test_a_short_run_gives_every_figure(tmp_path: Path) -> None:
     assert 0 < figures["Interruption", "interruption → silence p50"] < 1000
     assert figures["Interruption", "interruptions without truncation"] == 0
     assert 0 < figures["Resampler", "a frame up"] < 10_000
+    assert figures["Delivery", "transcripts"] == QUICK.transcripts
+    assert 0 < figures["Delivery", "transcript → receiver p50"] < 10_000
+    assert figures["Delivery", "messages a second, one deliverer"] > 1
+    assert figures["Delivery", "away: messages waiting"] == QUICK.outage_calls * PER_CALL

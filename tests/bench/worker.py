@@ -15,23 +15,27 @@ STOP_TIMEOUT_S = 25.0
 
 
 class Worker:
-    """A process that answers calls on a port of its own; its log is kept in `directory`. No webhook."""
+    """A process that answers calls on a port of its own; its log is kept in `directory`.
 
-    def __init__(self, engine_url: str, directory: Path) -> None:
+    No webhook, unless `chosen` settings (environment names without the prefix) name one.
+    """
+
+    def __init__(self, engine_url: str, directory: Path, **chosen: str) -> None:
         settings = {
             "CLAIMLINE_REALTIME__URL": engine_url,
             "CLAIMLINE_SIP__BIND": "127.0.0.1",
             "CLAIMLINE_SIP__PORT": "0",
             "CLAIMLINE_HTTP__PORT": "0",
             "CLAIMLINE_OUTBOX__PATH": str(directory / "outbox.db"),
+            **{f"CLAIMLINE_{name}": value for name, value in chosen.items()},
         }
         # Settings of the user's would be measured with it; those named on purpose begin with BENCH_.
         environment = {key: value for key, value in os.environ.items() if not key.startswith("CLAIMLINE_")}
-        chosen = {f"CLAIMLINE_{key[6:]}": value for key, value in os.environ.items() if key.startswith("BENCH_")}
+        on_purpose = {f"CLAIMLINE_{key[6:]}": value for key, value in os.environ.items() if key.startswith("BENCH_")}
         with (directory / "worker.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "service", "serve"],
-                env=environment | settings | chosen,
+                env=environment | settings | on_purpose,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -153,8 +153,11 @@ class ScriptedServer(MemorySession):
                 pass
 
 
-@pytest.fixture
-async def played(outbox: Outbox) -> tuple[World, ScriptedServer, list[dict[str, Any]]]:
+Played = tuple[World, ScriptedServer, list[dict[str, Any]]]
+
+
+async def play(outbox: Outbox) -> Played:
+    """The whole story as `call_1`, and the messages it left."""
     server = ScriptedServer()
     world = World(outbox, opens(server), extract="turn")
     record = world.runner.record
@@ -172,7 +175,9 @@ async def played(outbox: Outbox) -> tuple[World, ScriptedServer, list[dict[str, 
     return world, server, await world.messages()
 
 
-Played = tuple[World, ScriptedServer, list[dict[str, Any]]]
+@pytest.fixture
+async def played(outbox: Outbox) -> Played:
+    return await play(outbox)
 
 
 async def test_the_story_ends_with_the_right_claim_and_shows_where_the_agent_heard_wrong(played: Played) -> None:

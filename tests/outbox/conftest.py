@@ -13,6 +13,8 @@ from service.outbox.outbox import Outbox
 from service.outbox.signature import Secret, parse_secrets
 from service.outbox.sqlite import SqliteOutboxStore
 
+pytest.register_assert_rewrite("tests.outbox.store_conformance")
+
 SECRET = "whsec_" + base64.b64encode(b"a key for tests, 32 bytes long..").decode()
 
 

@@ -53,14 +53,39 @@ def test_list(path: Path, ids: list[str], capsys: pytest.CaptureFixture[str]) ->
     assert [one["last_error"] for one in lines(capsys)] == ["HTTP 422: no such policy"]
     assert claimline(path, "list", "--call", "call_2", "--json") == 0
     assert lines(capsys) == []
+    assert claimline(path, "list", "--pending", "--call", "call_1", "--json") == 0
+    assert [one["seq"] for one in lines(capsys)] == [3]
+    assert claimline(path, "list", "--limit", "2", "--json") == 0
+    assert [one["seq"] for one in lines(capsys)] == [2, 3]
     assert claimline(path, "list") == 0
-    assert "1 pending" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "1 pending" in out
+    assert all(one in out for one in ids)
+
+
+def test_what_scripts_get_of_a_message(path: Path, ids: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert claimline(path, "list", "--dead", "--json") == 0
+    assert lines(capsys) == [
+        {
+            "webhook_id": ids[1],
+            "call_id": "call_1",
+            "seq": 2,
+            "type": "turn.transcribed",
+            "state": "dead",
+            "attempts": 1,
+            "last_error": "HTTP 422: no such policy",
+            "created_at": "2025-11-04T23:46:42.000Z",
+            "sent_at": None,
+        }
+    ]
 
 
 def test_show(path: Path, ids: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert claimline(path, "show", ids[2], "--json") == 0
     (shown,) = lines(capsys)
     assert shown["body"]["data"] == {"call_id": "call_1", "seq": 3, "gap": True, "turn": 3}
+    assert claimline(path, "show", ids[0]) == 0
+    assert json.loads(capsys.readouterr().out)["body"]["data"]["turn"] == 1
     with pytest.raises(ClaimlineError, match="msg_none"):
         claimline(path, "show", "msg_none")
 
@@ -72,6 +97,15 @@ def test_replay(path: Path, ids: list[str], store: SqliteOutboxStore, capsys: py
     assert claimline(path, "replay", "--since", "2025-11-04T23:46:41Z", "--until", "2025-11-05T00:00", "--json") == 0
     assert lines(capsys) == [{"replayed": 1}]
     assert claimline(path, "replay", ids[1]) == 1, "nothing left to repeat"
+
+
+def test_replay_of_a_call(path: Path, ids: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert claimline(path, "replay", "--call", "call_1", "--dead", "--json") == 0
+    assert lines(capsys) == [{"replayed": 1}]
+    assert claimline(path, "replay", "--call", "call_1", "--json") == 0
+    assert lines(capsys) == [{"replayed": 1}]
+    assert claimline(path, "replay", "--call", "call_2", "--json") == 1
+    assert lines(capsys) == [{"replayed": 0}]
 
 
 def test_replay_needs_to_know_what(path: Path, ids: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,6 +127,10 @@ def test_resume(path: Path, ids: list[str], store: SqliteOutboxStore, capsys: py
 def test_purge(path: Path, ids: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert claimline(path, "purge", "--older-than", "1h", "--dead", "--json") == 0
     assert lines(capsys) == [{"purged": 2}]
+    assert claimline(path, "purge", "--older-than", "1h") == 0
+    assert capsys.readouterr().out == "0 messages removed\n"
+    assert claimline(path, "list", "--json") == 0
+    assert [one["webhook_id"] for one in lines(capsys)] == [ids[2]], "what waits is never removed"
     with pytest.raises(SystemExit) as stopped:
         claimline(path, "purge", "--older-than", "soon")
     assert stopped.value.code == 2

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import sqlite3
+import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -22,6 +23,7 @@ from service.outbox.outbox import Outbox
 from service.outbox.receiver import Fault, Receiver
 from service.outbox.sender import Sender
 from service.outbox.signature import Secret
+from tests.outbox.many_messages import write_messages
 
 DELIVERED = Outcome(Verdict.DELIVERED, "HTTP 200")
 FAILED = Outcome(Verdict.RETRY, "HTTP 500")
@@ -33,7 +35,8 @@ class MemorySender:
 
     timeout_s = 1.0
 
-    def __init__(self, answer: Callable[[Claim], Outcome] = lambda claim: DELIVERED) -> None:
+    def __init__(self, answer: Callable[[Claim], Outcome] = lambda claim: DELIVERED, takes_s: float = 0.0) -> None:
+        self.takes_s = takes_s
         self.tried: list[tuple[str, int]] = []
         self.delivered: dict[str, list[int]] = defaultdict(list)
         self.flying: Counter[str] = Counter()
@@ -43,7 +46,7 @@ class MemorySender:
     async def send(self, claim: Claim) -> Outcome:
         self.flying[claim.call_id] += 1
         assert self.flying[claim.call_id] == 1, "one message of a call at a time"
-        await asyncio.sleep(0)
+        await asyncio.sleep(self.takes_s)
         self.flying[claim.call_id] -= 1
         self.tried.append((claim.call_id, claim.seq))
         outcome = self._answer(claim)
@@ -217,15 +220,19 @@ async def test_an_outbox_that_cannot_be_written_for_a_while_does_not_end_deliver
 
 
 async def test_two_deliverers_on_one_file_never_have_a_message_in_flight_twice(path: Path) -> None:
-    calls = [f"call_{number}" for number in range(10)]
-    sender = MemorySender()
-    async with await Outbox.open(path) as first, await Outbox.open(path) as second:
-        await fill(first, calls, 30)
-        async with delivering(first, sender) as one, delivering(second, sender) as other:
-            await one.drain(30.0)
-            await other.drain(30.0)
-    assert sender.delivered == {call_id: list(range(1, 31)) for call_id in calls}
-    assert max(Counter(sender.tried).values()) == 1
+    write_messages(path, calls=500, per_call=20, at_s=time.time(), data=b"{}")
+    sender = MemorySender(takes_s=0.001)
+    shares: Counter[str] = Counter()
+    async with (
+        await Outbox.open(path) as first,
+        await Outbox.open(path) as second,
+        delivering(first, sender, parallel_calls=16, on_attempt=lambda *_: shares.update("1")) as one,
+        delivering(second, sender, parallel_calls=16, on_attempt=lambda *_: shares.update("2")) as other,
+    ):
+        await asyncio.gather(one.drain(30.0), other.drain(30.0))
+    assert sender.delivered == {f"call_{number}": list(range(1, 21)) for number in range(500)}
+    assert len(sender.tried) == len(set(sender.tried)) == 10_000
+    assert min(shares.values()) > 1000, "both had their share"
 
 
 async def test_a_receiver_killed_during_a_call_and_started_again_gets_all_in_order(

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from service.outbox.message import Claim
 from service.outbox.sqlite import SqliteOutboxStore
+from service.outbox.store import OutboxStore
 
 LEASE_S = 30.0
 CALLS = ("a", "b", "c")
@@ -20,11 +21,14 @@ CALLS = ("a", "b", "c")
 class Deliveries(RuleBasedStateMachine):
     """One store, an endpoint that does as it likes, and a process that dies at any moment."""
 
+    open_store = staticmethod(SqliteOutboxStore)
+    """A second store is held against the same machine by a subclass that opens it here."""
+
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
         self.path = Path(self.folder.name) / "outbox.db"
-        self.store = SqliteOutboxStore(self.path)
+        self.store: OutboxStore = self.open_store(self.path)
         self.now_s = 1000.0
         self.appended: dict[str, int] = defaultdict(int)
         self.arrived: dict[str, list[int]] = defaultdict(list)
@@ -84,7 +88,7 @@ class Deliveries(RuleBasedStateMachine):
     @rule()
     def die(self) -> None:
         self.store.close()
-        self.store = SqliteOutboxStore(self.path)
+        self.store = self.open_store(self.path)
         self.lapse()
 
     def teardown(self) -> None:

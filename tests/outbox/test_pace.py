@@ -7,13 +7,19 @@ import pytest
 from service.outbox.pace import Pace
 
 
-def test_no_more_than_the_rate_after_the_first_second() -> None:
+def test_the_rate_is_kept_from_the_begin_on() -> None:
     pace, sent = Pace(50.0), 0
     for tick in range(1000):
         count = min(8, pace.allowed(tick / 100))
         pace.took(count)
         sent += count
-    assert 50 + 10 * 50 - 8 <= sent <= 50 + 10 * 50
+    assert 10 * 50 - 8 <= sent <= 5 + 10 * 50
+
+
+def test_what_was_not_used_is_not_made_up_for() -> None:
+    pace = Pace(50.0)
+    assert pace.allowed(0.0) == 5
+    assert pace.allowed(3600.0) == 5
 
 
 def test_it_says_how_long_to_wait() -> None:

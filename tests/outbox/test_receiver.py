@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import os
@@ -14,9 +15,11 @@ from typing import Any
 import aiohttp
 import pytest
 
+from service.outbox.commands import add_parsers
 from service.outbox.inbox import parse
 from service.outbox.readable import line_of
-from service.outbox.receiver import Receiver
+from service.outbox.receiver import Fault, Receiver
+from service.outbox.receiver_command import fault_of
 from service.outbox.signature import Secret, sign
 
 
@@ -153,6 +156,32 @@ async def test_the_command_prints_messages_until_it_is_told_to_stop(
     assert out.count("I had an accident") == 1
     assert "does not match" in errors
     assert secret_text not in out + errors
+
+
+@pytest.mark.parametrize(
+    ("told", "fault"),
+    [
+        ("", Fault()),
+        ("--fail hang", Fault("hang", probability=1.0)),
+        ("--fail lie --first 2", Fault("lie", first=2)),
+        ("--fail redirect --probability 0.3", Fault("redirect", probability=0.3)),
+        ("--fail status --status 503 --retry-after 10 --first 3", Fault("status", 503, "10", first=3)),
+    ],
+)
+def test_it_fails_as_it_is_told(told: str, fault: Fault) -> None:
+    parser = argparse.ArgumentParser("claimline")
+    add_parsers(parser.add_subparsers(required=True))
+    assert fault_of(parser.parse_args(["receiver", *told.split()])) == fault
+
+
+async def test_one_that_lies_says_that_it_took_what_it_did_not(secrets: tuple[Secret, ...], tmp_path: Path) -> None:
+    body, journal = body_of(1), tmp_path / "taken.jsonl"
+    async with Receiver(secrets, fault=Fault("lie", first=1), journal=journal) as receiver:
+        assert await post(receiver.url, body, sign(secrets, "msg_1", body, time.time())) == 204
+        assert not journal.exists()
+        assert await post(receiver.url, body, sign(secrets, "msg_1", body, time.time())) == 204
+    assert [one.verdict for one in receiver.arrivals] == ["failed", "taken"]
+    assert len(receiver.messages) == 1
 
 
 @pytest.mark.parametrize(

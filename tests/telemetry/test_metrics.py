@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import get_args
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
@@ -14,6 +15,7 @@ from service.billing.expected import AudioTokens
 from service.billing.ledger import Entry, Ledger
 from service.billing.prices import PriceTable
 from service.billing.usage import DurationUsage, TokenUsage
+from service.outbox.message import EndpointState
 from service.telemetry.metrics import MAX_LABEL_VALUES, Metrics
 
 CONTRACT = {
@@ -42,6 +44,7 @@ CONTRACT = {
     "claimline_outbox_pending": ("gauge", []),
     "claimline_outbox_oldest_age_seconds": ("gauge", []),
     "claimline_outbox_dead": ("gauge", []),
+    "claimline_webhook_endpoint_state": ("gauge", ["state"]),
     "claimline_realtime_reconnects": ("counter", ["reason"]),
     "claimline_realtime_errors": ("counter", ["code"]),
     "claimline_claims": ("counter", ["state"]),
@@ -190,6 +193,14 @@ def test_what_went_wrong_with_audio_is_summed() -> None:
     metrics.call_ended(exercise(metrics))
     assert value(metrics, "claimline_playout_underruns_total") == 2
     assert value(metrics, "claimline_uplink_frames_dropped_total") == 3
+
+
+def test_the_endpoint_is_in_one_state() -> None:
+    metrics = Metrics()
+    for state in get_args(EndpointState):
+        metrics.webhook_endpoint(state)
+        shown = {one: value(metrics, "claimline_webhook_endpoint_state", state=one) for one in get_args(EndpointState)}
+        assert shown == {"ok": 0, "failing": 0, "disabled": 0} | {state: 1}
 
 
 def test_exemplars_lead_to_the_call_in_openmetrics_only() -> None:
