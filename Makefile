@@ -21,7 +21,7 @@ test: check setup-debian ## linters, types and every test
 bench: setup-dev setup-debian ## calls, latency and load, measured on this machine
 	@.venv/bin/python -m tests.bench
 
-soak: setup-dev setup-debian ## long runs: ten minutes of calls, websockets that die, a call longer than its session
+soak: setup-dev setup-debian ## long runs: ten minutes of calls, websockets that die, workers that are killed, a call longer than its session
 	@.venv/bin/python -m tests.soak
 
 check: setup-dev ## linters, formatting and types only

@@ -9,16 +9,15 @@ from typing import Any
 
 from service.billing.ledger import Ledger
 from service.billing.prices import plain
-from service.call.ending import Ending
+from service.call.ending import INTERRUPTED, Ending
 from service.call.leg import Invite, StreamStats
 from service.call.lines import Lines, as_json
 from service.call.tools import NotedClaim
 from service.claim.claim import Claim
 from service.clock import Clock
+from service.outbox.message import INLINE_TRANSCRIPT_BYTES
+from service.recording.wav import unfinished
 from service.transcript.sidecar import TranscribedTurn
-
-INLINE_TRANSCRIPT_BYTES = 20_000
-"""Standard Webhooks asks for bodies below 20 kB: above it the transcript is named by its URL."""
 
 
 @dataclass(slots=True)
@@ -116,6 +115,24 @@ class CallRecord:
             "recording_complete": self.recording_complete,
             **self.ledger.as_json(),
             "quality": self._quality(),
+        }
+
+    def will_data(self, open_turns: int) -> dict[str, Any]:
+        """Data of `call.ended`, all but its transcript, should the worker die now, with so many turns open."""
+        recording = self.recording
+        return {
+            "ended_at": self.clock.rfc3339(self.ended_s if self.ended_s is not None else self.clock.monotonic()),
+            "duration_s": round(self.duration_s, 3),
+            "result": INTERRUPTED.result,
+            "reason": INTERRUPTED.reason,
+            "turns": len(self.turns) + open_turns,
+            **self._claims_data(),
+            "human_requested": self.human_requested,
+            "call_back_number": self.call_back_number,
+            "recording": unfinished(recording) if recording is not None else None,
+            "recording_complete": False if recording is not None else None,
+            **self.ledger.as_json(),
+            "quality": None,
         }
 
     def claim_data(self, number: int, claim: Claim, turn: int) -> dict[str, Any]:

@@ -202,6 +202,14 @@ class Metrics:
             "claimline_outbox_oldest_age_seconds", "Age of the oldest message not delivered yet.", registry=registry
         )
         self._outbox_dead = Gauge("claimline_outbox_dead", "Messages that were given up.", registry=registry)
+        self._outbox_writable = Gauge(
+            "claimline_outbox_writable", "1 where the outbox takes what calls write, 0 where not.", registry=registry
+        )
+        self._journal_held = Gauge(
+            "claimline_journal_held",
+            "Messages held in memory until the outbox takes them.",
+            registry=registry,
+        )
         self._reconnects = Counter(
             "claimline_realtime_reconnects_total",
             "Realtime sessions reopened in a call.",
@@ -255,6 +263,10 @@ class Metrics:
     def call_refused(self, reason: str, result: str = "rejected") -> None:
         """A call was refused before it became one of ours."""
         self._calls.labels(result, self._reasons(reason)).inc()
+
+    def call_taken_over(self, ending: Ended) -> None:
+        """A call was closed for a worker that died; it had been counted nowhere."""
+        self._calls.labels(ending.result, self._reasons(ending.reason)).inc()
 
     def call_answered(self, call: CallFigures) -> None:
         """A caller is connected."""
@@ -364,6 +376,11 @@ class Metrics:
         self._outbox_pending.set(pending)
         self._outbox_oldest_age.set(oldest_age_s)
         self._outbox_dead.set(dead)
+
+    def journal(self, held: int, *, writable: bool) -> None:
+        """So many messages wait for the disk, and whether it takes them."""
+        self._journal_held.set(held)
+        self._outbox_writable.set(writable)
 
 
 class _Bounded:

@@ -42,6 +42,8 @@ CONTRACT = {
     "claimline_outbox_pending": ("gauge", []),
     "claimline_outbox_oldest_age_seconds": ("gauge", []),
     "claimline_outbox_dead": ("gauge", []),
+    "claimline_outbox_writable": ("gauge", []),
+    "claimline_journal_held": ("gauge", []),
     "claimline_realtime_reconnects": ("counter", ["reason"]),
     "claimline_realtime_errors": ("counter", ["code"]),
     "claimline_claims": ("counter", ["state"]),
