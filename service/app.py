@@ -33,6 +33,7 @@ from service.prompts import announcing_recording, load_instructions, packaged_in
 from service.realtime.payload import session_payload
 from service.recording.recorder import check_directory
 from service.telemetry.metrics import Metrics
+from service.telemetry.pulse import Pulse
 from service.transcript.redaction import Redaction
 from sip.admission import Refusal
 from sip.endpoint import Endpoint
@@ -107,7 +108,8 @@ class Worker:
             stack.push_async_callback(endpoint.stop)
             self._metrics.slots(bound.max_calls)
             async with asyncio.TaskGroup() as group:
-                beside = [group.create_task(self._tend(outbox))]
+                pulse = Pulse(self._metrics.worker, endpoint, bound.slots, lambda: not self._not_ready_because(outbox))
+                beside = [group.create_task(self._tend(outbox)), group.create_task(pulse.run())]
                 deliverer = self._deliverer(outbox, sender) if sender is not None else None
                 if deliverer is not None:
                     beside.append(group.create_task(deliverer.run()))

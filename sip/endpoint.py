@@ -16,6 +16,7 @@ from typing import Literal, TypeVarTuple, Unpack
 from service import config
 from service.call.leg import Invite, Leg
 from service.errors import LocalProtocolError
+from sip import native
 from sip.admission import Refusal
 from sip.faults import Faults
 from sip.invite import address_in, user_of
@@ -72,6 +73,17 @@ class Endpoint:
     def active(self) -> int:
         """Legs that live now. May be read on any thread."""
         return len(self._stack.dialogs)
+
+    @property
+    def slots_used(self) -> int:
+        """PJSIP's call slots that are taken now, by legs and by calls that are being refused."""
+        used = native.used_slots()
+        return self.active if used is None else used
+
+    @property
+    def missed_deadlines(self) -> int:
+        """20 ms deadlines that the media clock let pass while there were legs, since the start."""
+        return self._stack.missed_deadlines
 
     @property
     def faults(self) -> int:

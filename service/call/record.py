@@ -12,6 +12,7 @@ from service.billing.prices import plain
 from service.call.ending import Ending
 from service.call.leg import Invite, StreamStats
 from service.call.lines import Lines, as_json
+from service.call.quality import LineQuality, line_quality
 from service.call.tools import NotedClaim
 from service.claim.claim import Claim
 from service.clock import Clock
@@ -61,6 +62,11 @@ class CallRecord:
         if self.answered_s is None:
             return 0.0
         return (self.ended_s if self.ended_s is not None else self.clock.monotonic()) - self.answered_s
+
+    @property
+    def line_quality(self) -> LineQuality | None:
+        """How good the line was; None where nothing was measured, as before the end of the call."""
+        return line_quality(self.stats) if self.stats is not None else None
 
     def started_data(self) -> dict[str, Any]:
         """Data of `call.started`."""
@@ -189,16 +195,21 @@ class CallRecord:
             "digits": self.redact(self.digits),
         }
         if self.stats is not None:
-            stats = self.stats
+            stats, line = self.stats, line_quality(self.stats)
             expected = stats.rx_packets + stats.rx_lost
             quality |= {
                 "rx_packets": stats.rx_packets,
                 "rx_loss_percent": round(100 * stats.rx_lost / expected, 3) if expected else 0.0,
+                "rx_discarded": stats.rx_discarded,
                 "rx_jitter_ms": round(stats.rx_jitter_ms, 2),
                 "tx_packets": stats.tx_packets,
                 "tx_lost": stats.tx_lost,
                 "round_trip_ms": stats.round_trip_ms,
+                "tx_jitter_ms": round(stats.tx_jitter_ms, 2) if stats.tx_jitter_ms is not None else None,
                 "jitter_buffer_ms": stats.jitter_buffer_ms,
+                "r_factor": round(line.uplink.r_factor, 1) if line.uplink is not None else None,
+                "mos": round(line.uplink.mos, 2) if line.uplink is not None else None,
+                "tx_mos": round(line.downlink.mos, 2) if line.downlink is not None else None,
             }
         return quality
 
