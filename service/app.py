@@ -175,10 +175,14 @@ class Worker:
             self._metrics.call_refused(ending.sip_reason(refusal.code, refusal.reason), "client_error")
         else:
             self._metrics.call_refused(refusal.reason)
-        self._log.info("call_refused", code=refusal.code, reason=refusal.reason, peer=refusal.invite.peer)
+        hint = {"hint": "add the peer to sip.allowed_peers, if it may call"} if refusal.reason == "not_allowed" else {}
+        self._log.info("call_refused", code=refusal.code, reason=refusal.reason, peer=refusal.invite.peer, **hint)
 
     def _on_sip_line(self, level: int, line: str) -> None:
-        self._log.log(40 if level <= 1 else 30, "sip_said", line=line)
+        if level == 0:
+            self._log.error("sip_failed", line=line)
+        else:
+            self._log.warning("sip_warned", line=line)
 
     # -- what goes on beside the calls -----------------------------------------------------------------------------
 

@@ -91,7 +91,14 @@ def parser() -> argparse.ArgumentParser:
     add_outbox(commands)
     add_price(commands)
     add_compare(commands)
-    _add(commands, "check", _check, "read the configuration, try each far end, say what is wrong", "claimline check")
+    check = _add(
+        commands,
+        "check",
+        _check,
+        "read the configuration, try each far end, say what is wrong",
+        "claimline check --json",
+    )
+    check.add_argument("--json", action="store_true", help="print one JSON object")
     for command in commands.choices.values():
         # Before the command or behind it: the default of the inner one must not undo the outer one.
         command.add_argument("--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help=CONFIG_HELP)
@@ -162,7 +169,7 @@ def _call(args: argparse.Namespace, _config: Config) -> int:
     return asyncio.run(run(args))
 
 
-def _check(_args: argparse.Namespace, config: Config) -> int:
-    from service.check import run  # noqa: PLC0415
+def _check(args: argparse.Namespace, config: Config) -> int:
+    from service.check.main import run  # noqa: PLC0415
 
-    return asyncio.run(run(config))
+    return asyncio.run(run(config, as_json=args.json))
