@@ -82,6 +82,7 @@ class Worker:
         self._services: CallServices | None = None
         self._hung_up = asyncio.Event()
         self._not_ready = ["starting"]
+        self._dial = ""
         self._stop = asyncio.Event()
 
     def stop(self) -> None:
@@ -96,7 +97,12 @@ class Worker:
             self._services = self._call_services(outbox)
             http = await stack.enter_async_context(
                 HttpServer(
-                    config.http, self._metrics, self._registry, readiness=lambda: self._not_ready_because(outbox)
+                    config.http,
+                    self._metrics,
+                    self._registry,
+                    readiness=lambda: self._not_ready_because(outbox),
+                    deliveries=outbox,
+                    dial=lambda: self._dial,
                 )
             )
             sender = self._sender()
@@ -106,6 +112,7 @@ class Worker:
             bound = await endpoint.start()
             stack.push_async_callback(endpoint.stop)
             self._metrics.slots(bound.max_calls)
+            self._dial = sip_uri(config, bound)
             async with asyncio.TaskGroup() as group:
                 beside = [group.create_task(self._tend(outbox))]
                 deliverer = self._deliverer(outbox, sender) if sender is not None else None
@@ -257,6 +264,12 @@ class Worker:
             summarize_above_tokens=config.agent.summarize_above_tokens,
             recordings=config.recording.directory,
         )
+
+
+def sip_uri(config: Config, bound: Bound) -> str:
+    """What to dial, as far as this machine can know."""
+    host = config.sip.public_address or ("127.0.0.1" if bound.host in {"0.0.0.0", ""} else bound.host)
+    return f"sip:claims@{host}:{bound.udp_port}"
 
 
 def session_target(config: Config, instructions: str) -> Target:

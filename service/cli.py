@@ -116,17 +116,16 @@ def _add(
 
 
 def _serve(_args: argparse.Namespace, config: Config) -> int:
-    from service.app import Address, serve  # noqa: PLC0415
+    from service.app import Address, serve, sip_uri  # noqa: PLC0415
     from service.telemetry.logs import configure  # noqa: PLC0415
 
     configure(config.log, config.secrets())
 
     def ready(address: Address) -> None:
         bound = address.sip
-        host = config.sip.public_address or ("127.0.0.1" if bound.host in {"0.0.0.0", ""} else bound.host)
         print(
-            f"claimline answers at sip:claims@{host}:{bound.udp_port} (UDP and TCP), "
-            f"{bound.max_calls} calls at once; http://{config.http.bind}:{address.http_port}/calls",
+            f"claimline answers at {sip_uri(config, bound)} (UDP and TCP), "
+            f"{bound.max_calls} calls at once; console at http://{config.http.bind}:{address.http_port}/",
             flush=True,
         )
 

@@ -20,6 +20,7 @@ from tests.sip.desk import SETTINGS, Desk, desk
 from tests.sip.raw import SDP, RawPeer
 
 pytestmark = [
+    pytest.mark.alone,
     pytest.mark.real,
     pytest.mark.skipif(bool(peers.missing_peers()), reason=f"not installed: {peers.missing_peers()}"),
 ]
