@@ -83,6 +83,7 @@ class Worker:
         self._services: CallServices | None = None
         self._hung_up = asyncio.Event()
         self._not_ready = ["starting"]
+        self._dial = ""
         self._stop = asyncio.Event()
 
     def stop(self) -> None:
@@ -97,7 +98,12 @@ class Worker:
             self._services = self._call_services(outbox)
             http = await stack.enter_async_context(
                 HttpServer(
-                    config.http, self._metrics, self._registry, readiness=lambda: self._not_ready_because(outbox)
+                    config.http,
+                    self._metrics,
+                    self._registry,
+                    readiness=lambda: self._not_ready_because(outbox),
+                    deliveries=outbox,
+                    dial=lambda: self._dial,
                 )
             )
             sender = self._sender()
@@ -107,6 +113,7 @@ class Worker:
             bound = await endpoint.start()
             stack.push_async_callback(endpoint.stop)
             self._metrics.slots(bound.max_calls)
+            self._dial = sip_uri(config, bound)
             async with asyncio.TaskGroup() as group:
                 pulse = Pulse(self._metrics.worker, endpoint, bound.slots, lambda: not self._not_ready_because(outbox))
                 beside = [group.create_task(self._tend(outbox)), group.create_task(pulse.run())]
@@ -177,10 +184,14 @@ class Worker:
             self._metrics.call_refused(ending.sip_reason(refusal.code, refusal.reason), "client_error")
         else:
             self._metrics.call_refused(refusal.reason)
-        self._log.info("call_refused", code=refusal.code, reason=refusal.reason, peer=refusal.invite.peer)
+        hint = {"hint": "add the peer to sip.allowed_peers, if it may call"} if refusal.reason == "not_allowed" else {}
+        self._log.info("call_refused", code=refusal.code, reason=refusal.reason, peer=refusal.invite.peer, **hint)
 
     def _on_sip_line(self, level: int, line: str) -> None:
-        self._log.log(40 if level <= 1 else 30, "sip_said", line=line)
+        if level == 0:
+            self._log.error("sip_failed", line=line)
+        else:
+            self._log.warning("sip_warned", line=line)
 
     # -- what goes on beside the calls -----------------------------------------------------------------------------
 
@@ -255,6 +266,12 @@ class Worker:
             summarize_above_tokens=config.agent.summarize_above_tokens,
             recordings=config.recording.directory,
         )
+
+
+def sip_uri(config: Config, bound: Bound) -> str:
+    """What to dial, as far as this machine can know."""
+    host = config.sip.public_address or ("127.0.0.1" if bound.host in {"0.0.0.0", ""} else bound.host)
+    return f"sip:claims@{host}:{bound.udp_port}"
 
 
 def session_target(config: Config, instructions: str) -> Target:

@@ -38,8 +38,8 @@ class Endpoint:
     """Takes INVITEs and places calls. Only one may run in a process at a time; after `stop` another may start.
 
     `on_invite` gets each admitted INVITE as a `Leg` (nothing has been answered yet), `on_refused` each that was not
-    admitted, `on_log` PJSIP's own lines with their level (1 error, 2 warning) and swallowed exceptions. All three are
-    called on the loop that called `start`.
+    admitted, `on_log` PJSIP's own lines with their level (1 error, 2 warning) and swallowed exceptions (0). All three
+    are called on the loop that called `start`.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Endpoint:
         self._stopping = threading.Event()
         self._tick_is_pending = False
         self._orders: queue.Queue[Callable[[], None]] = queue.Queue(MAX_ORDERS)
-        self._faults = Faults(lambda where, error: self._tell(self._on_log, 1, f"{where}: {error!r}"))
+        self._faults = Faults(lambda where, error: self._tell(self._on_log, 0, f"{where}: {error!r}"))
         self._stack = Stack(
             settings,
             user_agent=f"claimline/{_version()}",

@@ -63,6 +63,7 @@ def test_tables_replace_the_old_ones_in_the_document(tmp_path: Path) -> None:
     assert "today" not in document.read_text()
 
 
+@pytest.mark.alone
 @pytest.mark.real
 def test_a_short_run_gives_every_figure(tmp_path: Path) -> None:
     # The others repeat these under load, jitter, loss and a stall; `make bench` runs them all.

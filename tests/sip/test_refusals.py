@@ -20,6 +20,7 @@ from tests.sip.desk import SETTINGS, Desk, Line, answer_and_echo, desk
 from tests.sip.raw import SDP, RawPeer, to_tag
 
 pytestmark = [
+    pytest.mark.alone,
     pytest.mark.real,
     pytest.mark.skipif(bool(peers.missing_peers()), reason=f"not installed: {peers.missing_peers()}"),
 ]
