@@ -36,6 +36,7 @@ from service.prompts import announcing_recording, load_instructions, packaged_in
 from service.realtime.payload import session_payload
 from service.recording.recorder import check_directory
 from service.telemetry.metrics import Metrics
+from service.telemetry.pulse import Pulse
 from service.transcript.redaction import Redaction
 from sip.admission import Refusal
 from sip.endpoint import Endpoint
@@ -86,6 +87,7 @@ class Worker:
         self._services: CallServices | None = None
         self._hung_up = asyncio.Event()
         self._not_ready = ["starting"]
+        self._dial = ""
         self._stop = asyncio.Event()
 
     def stop(self) -> None:
@@ -102,7 +104,12 @@ class Worker:
             self._services = self._call_services(outbox)
             http = await stack.enter_async_context(
                 HttpServer(
-                    config.http, self._metrics, self._registry, readiness=lambda: self._not_ready_because(outbox)
+                    config.http,
+                    self._metrics,
+                    self._registry,
+                    readiness=lambda: self._not_ready_because(outbox),
+                    deliveries=outbox,
+                    dial=lambda: self._dial,
                 )
             )
             sender = self._sender()
@@ -112,8 +119,10 @@ class Worker:
             bound = await endpoint.start()
             stack.push_async_callback(endpoint.stop)
             self._metrics.slots(bound.max_calls)
+            self._dial = sip_uri(config, bound)
             async with asyncio.TaskGroup() as group:
-                beside = [group.create_task(self._tend(outbox, takeover))]
+                pulse = Pulse(self._metrics.worker, endpoint, bound.slots, lambda: not self._not_ready_because(outbox))
+                beside = [group.create_task(self._tend(outbox, takeover)), group.create_task(pulse.run())]
                 deliverer = self._deliverer(outbox, sender) if sender is not None else None
                 if deliverer is not None:
                     beside.append(group.create_task(deliverer.run()))
@@ -181,10 +190,14 @@ class Worker:
             self._metrics.call_refused(ending.sip_reason(refusal.code, refusal.reason), "client_error")
         else:
             self._metrics.call_refused(refusal.reason)
-        self._log.info("call_refused", code=refusal.code, reason=refusal.reason, peer=refusal.invite.peer)
+        hint = {"hint": "add the peer to sip.allowed_peers, if it may call"} if refusal.reason == "not_allowed" else {}
+        self._log.info("call_refused", code=refusal.code, reason=refusal.reason, peer=refusal.invite.peer, **hint)
 
     def _on_sip_line(self, level: int, line: str) -> None:
-        self._log.log(40 if level <= 1 else 30, "sip_said", line=line)
+        if level == 0:
+            self._log.error("sip_failed", line=line)
+        else:
+            self._log.warning("sip_warned", line=line)
 
     # -- what goes on beside the calls -----------------------------------------------------------------------------
 
@@ -271,6 +284,12 @@ class Worker:
             summarize_above_tokens=config.agent.summarize_above_tokens,
             recordings=config.recording.directory,
         )
+
+
+def sip_uri(config: Config, bound: Bound) -> str:
+    """What to dial, as far as this machine can know."""
+    host = config.sip.public_address or ("127.0.0.1" if bound.host in {"0.0.0.0", ""} else bound.host)
+    return f"sip:claims@{host}:{bound.udp_port}"
 
 
 def session_target(config: Config, instructions: str) -> Target:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 
@@ -90,6 +90,7 @@ class CallReport:
     def digit(self, digit: str) -> None:
         """A key of the caller's telephone."""
         self.record.digits = (self.record.digits + digit)[:MAX_DIGITS_KEPT]
+        self.log.info("key_pressed")
 
     def ended(self, ending: Ending) -> None:
         """All that was to be told was told."""
@@ -125,13 +126,16 @@ class CallReport:
         for received in seen:
             self._meter.observe(received.as_dict())
         self.record.model = self._meter.model
+        self.log.info("session_opened", model=self.record.model)
 
-    def session_failed(self, what: str, error: SessionError) -> None:
+    def session_failed(
+        self, what: Literal["session_lost", "session_not_opened", "session_not_replaced"], error: SessionError
+    ) -> None:
         """`what` is the log line: a session was lost, or not to be had."""
         self.log.warning(what, reason=error.reason, problem=str(error))
         self._metrics.realtime_error(error.reason)
 
-    def session_changed(self, what: str, reason: str) -> None:
+    def session_changed(self, what: Literal["session_replaced", "session_exchanged"], reason: str) -> None:
         """`what` is the log line: another session has taken over."""
         self._metrics.realtime_reconnected(reason)
         self.log.info(what, reason=reason)
@@ -181,8 +185,11 @@ class CallReport:
         self._metrics.realtime_error("malformed_event" if malformed else "unknown_event")
         if event.type not in self._strange and len(self._strange) < STRANGE_EVENTS_LOGGED:
             self._strange.add(event.type)
-            what = "realtime_malformed_event" if malformed else "realtime_unknown_event"
-            self.log.warning(what, type=event.type, problem=getattr(event, "problem", None))
+            self.log.warning(
+                "realtime_event_malformed" if malformed else "realtime_event_unknown",
+                type=event.type,
+                problem=getattr(event, "problem", None),
+            )
 
     # -- the conversation ------------------------------------------------------------------------------------------
 
@@ -214,8 +221,13 @@ class CallReport:
         self._journal.put(type_, data, self._clock.wall(), kept=kept, will=self._will())
         for name in conflicts:
             self._metrics.claim_conflict(name)
-        told = type_.replace(".", "_")
-        self.log.info(told, claim=number, state=claim.state, missing=claim.missing(), conflicts=conflicts)
+        self.log.info(
+            "claim_submitted" if isinstance(what, ClaimSubmitted) else "claim_updated",
+            claim=number,
+            state=claim.state,
+            missing=claim.missing(),
+            conflicts=conflicts,
+        )
 
     def find_claim(self, reference: str, found: Callable[[Mapping[str, Any] | None], None]) -> None:
         """Look up a claim that is kept, behind everything that is still to be written."""
@@ -239,6 +251,7 @@ class CallReport:
             case Answered(latency_s=latency_s):
                 record.answer_latencies_s.append(latency_s)
                 self._metrics.responded(record.call_id, latency_s)
+                self.log.info("agent_answered", latency_ms=round(latency_s * 1000))
             case Failure(code=code, message=message):
                 self._metrics.realtime_error(code)
                 self.log.warning("realtime_error", code=code, message=message)

@@ -352,7 +352,9 @@ class CallRunner:
                 self._confirmed()
             case MediaActive(codec=codec):
                 self.record.codec = codec
-                self._held = False
+                if self._held:
+                    self._held = False
+                    self._log.info("call_resumed")
             case MediaHeld():
                 self._held = True
                 self._log.info("call_held")
