@@ -15,13 +15,13 @@ run: setup-local ## engine and service, ready to be dialled (CONFIG=claimline.to
 	@deploy/scripts/run.sh $(CONFIG)
 
 test: check setup-debian ## linters, types and every test
-	@.venv/bin/python -m pytest -n 2 -m "not real" $(PYTEST_ARGS)
-	@.venv/bin/python -m pytest -m real $(PYTEST_ARGS)
+	@.venv/bin/python -m pytest -n 3 --dist loadfile -m "not alone" $(PYTEST_ARGS)
+	@.venv/bin/python -m pytest -m alone $(PYTEST_ARGS)
 
 bench: setup-dev setup-debian ## calls, latency and load, measured on this machine
 	@.venv/bin/python -m tests.bench
 
-soak: setup-dev setup-debian ## long runs: ten minutes of calls, websockets that die, a call longer than its session
+soak: setup-dev setup-debian ## long runs: ten minutes of calls, websockets that die, workers that are killed, a call longer than its session
 	@.venv/bin/python -m tests.soak
 
 check: setup-dev ## linters, formatting and types only

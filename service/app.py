@@ -16,6 +16,7 @@ import structlog
 from service.billing.limits import Budget
 from service.billing.prices import PriceTable
 from service.call import ending
+from service.call.journal import Backlog
 from service.call.leg import Leg
 from service.call.registry import Registry
 from service.call.runner import CallRunner
@@ -27,12 +28,15 @@ from service.config import Config, check_serve
 from service.http.server import HttpServer, check_exposure
 from service.outbox.delivery import Deliverer
 from service.outbox.outbox import CALL_LEASE_S, Outbox
+from service.outbox.presence import Presence
 from service.outbox.sender import Sender
 from service.outbox.store import OutboxError
+from service.outbox.takeover import Takeover
 from service.prompts import announcing_recording, load_instructions, packaged_instructions
 from service.realtime.payload import session_payload
 from service.recording.recorder import check_directory
 from service.telemetry.metrics import Metrics
+from service.telemetry.pulse import Pulse
 from service.transcript.redaction import Redaction
 from sip.admission import Refusal
 from sip.endpoint import Endpoint
@@ -72,6 +76,7 @@ class Worker:
         self._prices = PriceTable.load(config.prices.overrides)
         self._budget = Budget(**config.limits.model_dump())
         self._warn_of_unseen_costs()
+        self._backlog = Backlog()
         self._registry = Registry(config.http.recent_calls)
         self._worker_id = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
         self._agent_instructions = agent_instructions(config)
@@ -82,6 +87,7 @@ class Worker:
         self._services: CallServices | None = None
         self._hung_up = asyncio.Event()
         self._not_ready = ["starting"]
+        self._dial = ""
         self._stop = asyncio.Event()
 
     def stop(self) -> None:
@@ -93,10 +99,17 @@ class Worker:
         config = self._config
         async with contextlib.AsyncExitStack() as stack:
             outbox = await stack.enter_async_context(await Outbox.open(config.outbox.path))
+            presence = stack.enter_context(Presence(config.outbox.path, self._worker_id))
+            takeover = Takeover(outbox, presence, self._worker_id, self._clock.wall)
             self._services = self._call_services(outbox)
             http = await stack.enter_async_context(
                 HttpServer(
-                    config.http, self._metrics, self._registry, readiness=lambda: self._not_ready_because(outbox)
+                    config.http,
+                    self._metrics,
+                    self._registry,
+                    readiness=lambda: self._not_ready_because(outbox),
+                    deliveries=outbox,
+                    dial=lambda: self._dial,
                 )
             )
             sender = self._sender()
@@ -106,8 +119,10 @@ class Worker:
             bound = await endpoint.start()
             stack.push_async_callback(endpoint.stop)
             self._metrics.slots(bound.max_calls)
+            self._dial = sip_uri(config, bound)
             async with asyncio.TaskGroup() as group:
-                beside = [group.create_task(self._tend(outbox))]
+                pulse = Pulse(self._metrics.worker, endpoint, bound.slots, lambda: not self._not_ready_because(outbox))
+                beside = [group.create_task(self._tend(outbox, takeover)), group.create_task(pulse.run())]
                 deliverer = self._deliverer(outbox, sender) if sender is not None else None
                 if deliverer is not None:
                     beside.append(group.create_task(deliverer.run()))
@@ -175,33 +190,44 @@ class Worker:
             self._metrics.call_refused(ending.sip_reason(refusal.code, refusal.reason), "client_error")
         else:
             self._metrics.call_refused(refusal.reason)
-        self._log.info("call_refused", code=refusal.code, reason=refusal.reason, peer=refusal.invite.peer)
+        hint = {"hint": "add the peer to sip.allowed_peers, if it may call"} if refusal.reason == "not_allowed" else {}
+        self._log.info("call_refused", code=refusal.code, reason=refusal.reason, peer=refusal.invite.peer, **hint)
 
     def _on_sip_line(self, level: int, line: str) -> None:
-        self._log.log(40 if level <= 1 else 30, "sip_said", line=line)
+        if level == 0:
+            self._log.error("sip_failed", line=line)
+        else:
+            self._log.warning("sip_warned", line=line)
 
     # -- what goes on beside the calls -----------------------------------------------------------------------------
 
-    async def _tend(self, outbox: Outbox) -> None:
-        """Renew this worker's leases, read the outbox's gauges, and remove what was delivered long ago."""
+    async def _tend(self, outbox: Outbox, takeover: Takeover) -> None:
+        """Renew leases, close what dead workers left, read the outbox's gauges, remove what was delivered long ago."""
         renewed_s = self._clock.monotonic()
         purged_s = float("-inf")
         retention_s = self._config.outbox.retention_days * 86_400
         while True:
             try:
-                if retention_s and self._clock.monotonic() - purged_s > PURGE_S:
-                    purged_s = self._clock.monotonic()
-                    await outbox.purge(retention_s)
                 stats = await outbox.stats()
                 self._metrics.outbox(stats.pending, stats.oldest_age_s, stats.dead)
                 self._metrics.webhook_endpoint(stats.endpoint)
+                await self._take_over(takeover)
+                if retention_s and self._clock.monotonic() - purged_s > PURGE_S:
+                    purged_s = self._clock.monotonic()
+                    await outbox.purge(retention_s)
                 if self._clock.monotonic() - renewed_s > CALL_LEASE_S / 4:
                     await outbox.renew_calls(self._worker_id)
                     renewed_s = self._clock.monotonic()
                 await outbox.check()
             except OutboxError as error:
                 self._log.error("outbox_unusable", problem=str(error))
+            self._metrics.journal(self._backlog.messages, writable=self._is_written(outbox))
             await asyncio.sleep(STATS_S)
+
+    async def _take_over(self, takeover: Takeover) -> None:
+        for call in await takeover.finish():
+            self._metrics.call_taken_over(ending.INTERRUPTED)
+            self._log.warning("call_taken_over", call_id=call.call_id, worker_id=call.worker_id)
 
     def _sender(self) -> Sender | None:
         webhook = self._config.webhook
@@ -220,8 +246,12 @@ class Worker:
             on_attempt=lambda _claim, outcome, _took_s: self._metrics.webhook_attempt(outcome.verdict.value),
         )
 
+    def _is_written(self, outbox: Outbox) -> bool:
+        """Whether the outbox takes what is written, and what it refused is on disk by now."""
+        return outbox.writable and not self._backlog.refused
+
     def _not_ready_because(self, outbox: Outbox) -> list[str]:
-        reasons = self._not_ready if outbox.writable else [*self._not_ready, "outbox unwritable"]
+        reasons = self._not_ready if self._is_written(outbox) else [*self._not_ready, "outbox unwritable"]
         return [*reasons, COST_LIMIT] if self._budget.refuses(self._clock.monotonic()) else reasons
 
     def _warn_of_unseen_costs(self) -> None:
@@ -251,9 +281,16 @@ class Worker:
             registry=self._registry,
             clock=self._clock,
             budget=self._budget,
+            backlog=self._backlog,
             summarize_above_tokens=config.agent.summarize_above_tokens,
             recordings=config.recording.directory,
         )
+
+
+def sip_uri(config: Config, bound: Bound) -> str:
+    """What to dial, as far as this machine can know."""
+    host = config.sip.public_address or ("127.0.0.1" if bound.host in {"0.0.0.0", ""} else bound.host)
+    return f"sip:claims@{host}:{bound.udp_port}"
 
 
 def session_target(config: Config, instructions: str) -> Target:

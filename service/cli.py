@@ -91,7 +91,14 @@ def parser() -> argparse.ArgumentParser:
     add_outbox(commands)
     add_price(commands)
     add_compare(commands)
-    _add(commands, "check", _check, "read the configuration, try each far end, say what is wrong", "claimline check")
+    check = _add(
+        commands,
+        "check",
+        _check,
+        "read the configuration, try each far end, say what is wrong",
+        "claimline check --json",
+    )
+    check.add_argument("--json", action="store_true", help="print one JSON object")
     for command in commands.choices.values():
         # Before the command or behind it: the default of the inner one must not undo the outer one.
         command.add_argument("--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help=CONFIG_HELP)
@@ -109,17 +116,16 @@ def _add(
 
 
 def _serve(_args: argparse.Namespace, config: Config) -> int:
-    from service.app import Address, serve  # noqa: PLC0415
+    from service.app import Address, serve, sip_uri  # noqa: PLC0415
     from service.telemetry.logs import configure  # noqa: PLC0415
 
     configure(config.log, config.secrets())
 
     def ready(address: Address) -> None:
         bound = address.sip
-        host = config.sip.public_address or ("127.0.0.1" if bound.host in {"0.0.0.0", ""} else bound.host)
         print(
-            f"claimline answers at sip:claims@{host}:{bound.udp_port} (UDP and TCP), "
-            f"{bound.max_calls} calls at once; http://{config.http.bind}:{address.http_port}/calls",
+            f"claimline answers at {sip_uri(config, bound)} (UDP and TCP), "
+            f"{bound.max_calls} calls at once; console at http://{config.http.bind}:{address.http_port}/",
             flush=True,
         )
 
@@ -162,7 +168,7 @@ def _call(args: argparse.Namespace, _config: Config) -> int:
     return asyncio.run(run(args))
 
 
-def _check(_args: argparse.Namespace, config: Config) -> int:
-    from service.check import run  # noqa: PLC0415
+def _check(args: argparse.Namespace, config: Config) -> int:
+    from service.check.main import run  # noqa: PLC0415
 
-    return asyncio.run(run(config))
+    return asyncio.run(run(config, as_json=args.json))

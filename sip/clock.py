@@ -9,9 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from service.media.ring import FRAME_MS
+
 STALL_S = 0.06
 """Three ticks late: the process, or its machine, stood still."""
 YIELD_S = 0.005
+LATE_S = 2 * FRAME_MS / 1000
+"""Between two ticks: the second came a whole frame after its deadline."""
 
 
 class BridgeClock:
@@ -25,12 +29,15 @@ class BridgeClock:
         self._on_tick = on_tick
         self._last_s = 0.0
         self._any_heard = False
+        self._in_call = False
+        self.missed_deadlines = 0
+        """20 ms deadlines that passed without a tick while a leg was carried."""
 
     def beat(self) -> float:
         """A callback begins; gives the time (monotonic). After a stall, let the media thread read what has piled up."""
         now_s = time.monotonic()
-        if now_s - self._last_s > STALL_S:
-            time.sleep(YIELD_S)  # gives up the interpreter lock as well
+        if now_s - self._last_s > LATE_S:
+            self._come_late(now_s - self._last_s)
         self._last_s = now_s
         return now_s
 
@@ -40,6 +47,13 @@ class BridgeClock:
 
     def end_of_tick(self) -> None:
         """The last port has been called."""
+        self._in_call = self._any_heard
         if self._any_heard:
             self._any_heard = False
             self._on_tick()
+
+    def _come_late(self, gap_s: float) -> None:
+        if self._in_call:
+            self.missed_deadlines += int(1000 * gap_s / FRAME_MS) - 1
+        if gap_s > STALL_S:
+            time.sleep(YIELD_S)  # gives up the interpreter lock as well

@@ -16,6 +16,7 @@ from typing import Literal, TypeVarTuple, Unpack
 from service import config
 from service.call.leg import Invite, Leg
 from service.errors import LocalProtocolError
+from sip import native
 from sip.admission import Refusal
 from sip.faults import Faults
 from sip.invite import address_in, user_of
@@ -37,8 +38,8 @@ class Endpoint:
     """Takes INVITEs and places calls. Only one may run in a process at a time; after `stop` another may start.
 
     `on_invite` gets each admitted INVITE as a `Leg` (nothing has been answered yet), `on_refused` each that was not
-    admitted, `on_log` PJSIP's own lines with their level (1 error, 2 warning) and swallowed exceptions. All three are
-    called on the loop that called `start`.
+    admitted, `on_log` PJSIP's own lines with their level (1 error, 2 warning) and swallowed exceptions (0). All three
+    are called on the loop that called `start`.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Endpoint:
         self._stopping = threading.Event()
         self._tick_is_pending = False
         self._orders: queue.Queue[Callable[[], None]] = queue.Queue(MAX_ORDERS)
-        self._faults = Faults(lambda where, error: self._tell(self._on_log, 1, f"{where}: {error!r}"))
+        self._faults = Faults(lambda where, error: self._tell(self._on_log, 0, f"{where}: {error!r}"))
         self._stack = Stack(
             settings,
             user_agent=f"claimline/{_version()}",
@@ -72,6 +73,17 @@ class Endpoint:
     def active(self) -> int:
         """Legs that live now. May be read on any thread."""
         return len(self._stack.dialogs)
+
+    @property
+    def slots_used(self) -> int:
+        """PJSIP's call slots that are taken now, by legs and by calls that are being refused."""
+        used = native.used_slots()
+        return self.active if used is None else used
+
+    @property
+    def missed_deadlines(self) -> int:
+        """20 ms deadlines that the media clock let pass while there were legs, since the start."""
+        return self._stack.missed_deadlines
 
     @property
     def faults(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from functools import cache
 from typing import Any
 
 from pjsua2 import _pjsua2
@@ -28,6 +29,15 @@ def call_slots() -> int:
     return int(max_count())
 
 
+def used_slots() -> int | None:
+    """Slots that are taken now, also by calls that are being refused. May be called on any thread.
+
+    None where the build hides the function.
+    """
+    count = _function("pjsua_call_get_count")
+    return None if count is None else int(count())
+
+
 def respond_in_dialog(received: Any, code: int) -> None:
     """Answer a request inside a dialog; `received` is the `pjRxData` of pjsua2's `SipRxData`.
 
@@ -44,4 +54,9 @@ def respond_in_dialog(received: Any, code: int) -> None:
 
 
 def _function(name: str) -> Any:
-    return getattr(ctypes.CDLL(str(_pjsua2.__file__)), name, None)
+    return getattr(_extension(), name, None)
+
+
+@cache
+def _extension() -> ctypes.CDLL:
+    return ctypes.CDLL(str(_pjsua2.__file__))

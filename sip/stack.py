@@ -78,7 +78,6 @@ class Stack:
         self.on_invite = on_invite
         self.on_refused = on_refused
         self.on_line = on_line
-        self.on_tick = on_tick
         self.dialogs: dict[SipLeg, Dialog] = {}
         self._user_agent = user_agent
         self._gone: list[pj.Call] = []
@@ -93,6 +92,7 @@ class Stack:
         self._udp_port = 0
         self._last_bye_s = -LINGER_S
         self._errors_of_gone_ports = 0
+        self._clock = BridgeClock(on_tick)
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -120,9 +120,8 @@ class Stack:
         copy = fastest_copy()
         if copy is SlowCopy:
             self.on_line(2, "this pjsua2 build hides its frame buffers: audio is copied bytewise, 50 times slower")
-        clock = BridgeClock(self.on_tick)
         self._ports = [
-            LinePort(copy(), clock, f"line-{number}", is_last=number == slots - 1) for number in range(slots)
+            LinePort(copy(), self._clock, f"line-{number}", is_last=number == slots - 1) for number in range(slots)
         ]
         self._free_ports = list(self._ports)
         return Bound(settings.bind, self._udp_port, tcp_port, slots, max_calls)
@@ -186,6 +185,11 @@ class Stack:
         """Exceptions that the ports swallowed on the clock thread."""
         return self._errors_of_gone_ports + sum(port.errors for port in self._ports)
 
+    @property
+    def missed_deadlines(self) -> int:
+        """Of the clock, while legs were carried. May be read on any thread."""
+        return self._clock.missed_deadlines
+
     # -- what the loop asks for ------------------------------------------------------------------------------------
 
     def drain(self) -> None:
@@ -208,6 +212,7 @@ class Stack:
         if library is None or not self._free_ports:
             leg.tell(Ended(503, "No call slot is free", "us"))
             return
+        self._bury()
         port = self._free_ports.pop()
         dialog = Dialog(
             self._account_towards(leg.invite.peer),
@@ -234,6 +239,7 @@ class Stack:
 
     def judge(self, source: str) -> Any:
         """The account that takes an INVITE from `source`: one with sockets, or the one that refuses."""
+        self._bury()  # The INVITE may have been given the slot of a call just gone.
         peer = host_of(source)
         self._verdict = self._admission.judge(peer, len(self.dialogs), time.monotonic())
         if self._verdict is None and not self._free_ports:
@@ -274,7 +280,11 @@ class Stack:
                 self._gone.append(dialog)
 
     def _bury(self) -> None:
-        """Destroy the calls that ended, now that no callback of theirs is running."""
+        """Destroy the calls that ended, now that no callback of theirs is running.
+
+        It has to be done before their slots hold other calls: pjsua2 hangs up whatever is in the slot of a call that it
+        destroys.
+        """
         if self._gone:
             gone, self._gone = self._gone, []
             for call in gone:

@@ -19,6 +19,7 @@ def stream_stats(stat: Any, codec: str) -> StreamStats:
         rx_jitter_ms=received.jitterUsec.mean / 1000,
         tx_packets=sent.pkt,
         tx_lost=sent.loss,
+        tx_jitter_ms=sent.jitterUsec.mean / 1000 if sent.updateCount else None,
         round_trip_ms=round_trip.mean / 1000 if round_trip.n else None,
         jitter_buffer_ms=float(buffer.avgDelayMsec),
     )
@@ -36,6 +37,7 @@ def joined(earlier: StreamStats | None, later: StreamStats) -> StreamStats:
         rx_jitter_ms=later.rx_jitter_ms if later.rx_packets else earlier.rx_jitter_ms,
         tx_packets=earlier.tx_packets + later.tx_packets,
         tx_lost=earlier.tx_lost + later.tx_lost,
+        tx_jitter_ms=later.tx_jitter_ms if later.tx_jitter_ms is not None else earlier.tx_jitter_ms,
         round_trip_ms=later.round_trip_ms if later.round_trip_ms is not None else earlier.round_trip_ms,
         jitter_buffer_ms=later.jitter_buffer_ms if later.rx_packets else earlier.jitter_buffer_ms,
     )

@@ -79,7 +79,7 @@ wait_for "$service_pid" service is_ready
 cat <<EOF
 
 ready: dial $dial
-state: http://${http/\//:}/calls
+console: http://${http/\//:}/
 Ctrl-C ends it, after live calls.
 
 EOF

@@ -38,6 +38,11 @@ class Meter:
         """The session's model, as far as known."""
         return self._model
 
+    @property
+    def settled(self) -> bool:
+        """Whether every response that was begun is done, and has reported its usage."""
+        return not self._open
+
     def observe(self, event: Mapping[str, Any]) -> Entry | None:
         """Take in one decoded server event; the entry it led to, or None. Never raises: events are untrusted."""
         kind = event.get("type")

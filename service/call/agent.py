@@ -53,10 +53,14 @@ class Agent:
     def tick(self, now_s: float, *, held: bool) -> list[Action]:
         """Once per 20 ms: play (not while the call is on hold), and ask again for what failed."""
         actions: list[Action] = []
-        for _item_id, played_s in () if held else self._playout.tick():
+        for item_id, played_s in () if held else self._playout.tick():
+            latency_s = None
             if self._answer_due_since_s is not None:
-                actions.append(Answered(played_s - self._answer_due_since_s))
+                latency_s = played_s - self._answer_due_since_s
+                actions.append(Answered(latency_s))
                 self._answer_due_since_s = None
+            if not item_id.startswith(PREFIX):
+                self._lines.agent_begins(item_id, played_s, latency_s)
         if self._retry_at_s is not None and now_s >= self._retry_at_s:
             self._retry_at_s = None
             actions += self.request()
@@ -102,6 +106,9 @@ class Agent:
     def audio_done(self, item_id: str) -> None:
         """No more audio of an item will come."""
         self._playout.finish(item_id)
+        heard = self._playout.heard(item_id)
+        if heard is not None:
+            self._lines.agent_lasts(heard)
 
     def response_created(self, response: events.Response) -> None:
         """A response has begun, asked for or not."""
@@ -119,7 +126,7 @@ class Agent:
             self._failures += 1
         holds = response.status == "completed" and self._responses.accepts(response.id)
         for item in response.output:
-            self._playout.finish(item.id)
+            self.audio_done(item.id)
         return holds, [Send(event) for event in self._responses.done(response)]
 
     # -- what the caller does --------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from service.realtime import events
 from service.realtime.commands import AudioAppend, AudioCommit, ItemCreate, ItemDelete, SessionUpdate
 from service.realtime.payload import listening_off
 from service.realtime.replay import audio_item, text_item
-from service.transcript.sidecar import Priced, Sidecar, is_ours
+from service.transcript.sidecar import Priced, Sidecar, TranscribedTurn, is_ours
 
 MIN_COMMIT_MS = 100
 """Less audio than this is refused by the server (`input_audio_buffer_commit_empty`)."""
@@ -126,6 +126,10 @@ class Conversation:
         self._sidecar.abandon(reason)
         self._claims.session_lost()
         return self._ready(now_s) + self._claims.finish(self.lines)
+
+    def open_turns(self, reason: str, now_s: float) -> list[TranscribedTurn]:
+        """Caller turns that have not left, in order, as they would for `reason` if nothing more came."""
+        return self._sidecar.as_they_stand(reason, now_s, self.lines.answer_to)
 
     # -- one session takes over from another -----------------------------------------------------------------------
 

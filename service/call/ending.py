@@ -53,3 +53,6 @@ MEDIA_LOST = Ending("client_error", "media_lost")
 TOO_LONG = Ending("success", "max_duration")
 TOO_COSTLY = Ending("success", "cost_limit")
 DRAINED = Ending("server_error", "drain_timeout")
+OUTBOX_FULL = Ending("server_error", "outbox_full")
+INTERRUPTED = Ending("server_error", "interrupted")
+"""The worker died: told by another one."""

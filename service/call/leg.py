@@ -40,6 +40,8 @@ class StreamStats:
     tx_packets: int = 0
     tx_lost: int = 0
     """As the far end reports it by RTCP."""
+    tx_jitter_ms: float | None = None
+    """Likewise; None: it has reported nothing."""
     round_trip_ms: float | None = None
     jitter_buffer_ms: float = 0.0
 

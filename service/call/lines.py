@@ -23,6 +23,12 @@ class Line:
     text: str
     at_s: float
     interrupted: bool = False
+    played_s: float | None = None
+    """When the first frame of an agent line went out."""
+    played_ms: int | None = None
+    """How much of its audio there was to hear; None until that is known."""
+    response_latency_s: float | None = None
+    """Of the line that ended the caller's wait for an answer."""
 
 
 class Lines:
@@ -43,6 +49,17 @@ class Lines:
         if not line.interrupted:
             line.text += text
 
+    def agent_begins(self, item_id: str, played_s: float, response_latency_s: float | None) -> None:
+        """The first frame of an agent item went out, with or without words of it."""
+        line = self._lines.setdefault(item_id, Line(item_id, "agent", "", played_s))
+        line.played_s, line.response_latency_s = played_s, response_latency_s
+
+    def agent_lasts(self, heard: Heard) -> None:
+        """All audio of an agent item has come."""
+        line = self._lines.get(heard.item_id)
+        if line is not None and not line.interrupted:
+            line.played_ms = heard.received_ms
+
     def agent_interrupted(self, heard: Heard) -> None:
         """Keep of the line what was heard: as many words as their share of the audio."""
         line = self._lines.get(heard.item_id)
@@ -52,6 +69,7 @@ class Lines:
         share = heard.heard_ms / heard.received_ms if heard.received_ms else 0.0
         line.text = " ".join(words[: int(len(words) * share)])
         line.interrupted = True
+        line.played_ms = heard.heard_ms
 
     def agent_broken_off(self, item_id: str, received_ms: int) -> None:
         """No more audio will come of an agent item: keep as many words as there is room for in what came.
@@ -61,6 +79,7 @@ class Lines:
         line = self._lines.get(item_id)
         if line is None or line.speaker == "caller" or line.interrupted:
             return
+        line.played_ms = received_ms
         words = line.text.split()
         ends = islice(accumulate((len(word) + 1 for word in words), initial=-1), 1, None)
         line.text = " ".join(

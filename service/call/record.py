@@ -5,20 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from service.billing.ledger import Ledger
 from service.billing.prices import plain
-from service.call.ending import Ending
+from service.call.ending import INTERRUPTED, Ending
 from service.call.leg import Invite, StreamStats
 from service.call.lines import Lines, as_json
+from service.call.quality import LineQuality, line_quality
+from service.call.timeline import timed
 from service.call.tools import NotedClaim
 from service.claim.claim import Claim
 from service.clock import Clock
+from service.outbox.message import INLINE_TRANSCRIPT_BYTES
+from service.recording.wav import unfinished
 from service.transcript.sidecar import TranscribedTurn
 
-INLINE_TRANSCRIPT_BYTES = 20_000
-"""Standard Webhooks asks for bodies below 20 kB: above it the transcript is named by its URL."""
+REDACTIONS_KEPT = 2048
+"""More than most calls have lines. A line in which nothing is found is not kept twice."""
+WATCHED_LINES = 40
+"""Of a live call that is watched, its last lines: however long it is, looking at it costs the same."""
 
 
 @dataclass(slots=True)
@@ -55,12 +62,21 @@ class CallRecord:
     answer_latencies_s: list[float] = field(default_factory=list)
     stats: StreamStats | None = None
 
+    def __post_init__(self) -> None:
+        # Looking for card numbers takes a quarter of a millisecond a line, and who watches a call asks again and again.
+        self.redact = lru_cache(REDACTIONS_KEPT)(self.redact)
+
     @property
     def duration_s(self) -> float:
         """From the answer to the end; 0 for a call that was never answered."""
         if self.answered_s is None:
             return 0.0
         return (self.ended_s if self.ended_s is not None else self.clock.monotonic()) - self.answered_s
+
+    @property
+    def line_quality(self) -> LineQuality | None:
+        """How good the line was; None where nothing was measured, as before the end of the call."""
+        return line_quality(self.stats) if self.stats is not None else None
 
     def started_data(self) -> dict[str, Any]:
         """Data of `call.started`."""
@@ -118,6 +134,24 @@ class CallRecord:
             "quality": self._quality(),
         }
 
+    def will_data(self, open_turns: int) -> dict[str, Any]:
+        """Data of `call.ended`, all but its transcript, should the worker die now, with so many turns open."""
+        recording = self.recording
+        return {
+            "ended_at": self.clock.rfc3339(self.ended_s if self.ended_s is not None else self.clock.monotonic()),
+            "duration_s": round(self.duration_s, 3),
+            "result": INTERRUPTED.result,
+            "reason": INTERRUPTED.reason,
+            "turns": len(self.turns) + open_turns,
+            **self._claims_data(),
+            "human_requested": self.human_requested,
+            "call_back_number": self.call_back_number,
+            "recording": unfinished(recording) if recording is not None else None,
+            "recording_complete": False if recording is not None else None,
+            **self.ledger.as_json(),
+            "quality": None,
+        }
+
     def claim_data(self, number: int, claim: Claim, turn: int) -> dict[str, Any]:
         """Data of `claim.updated` and `claim.submitted`."""
         return {"claim": number, "turn": turn, **self.redacted(claim.as_json())}
@@ -148,14 +182,40 @@ class CallRecord:
             **self._ending_data(),
         }
 
+    def watched(self) -> dict[str, Any]:
+        """What is shown of a live call while it grows. The same as long as nothing happens: no clock is in it."""
+        lines = self.lines.in_order()
+        shown = lines[-WATCHED_LINES:]
+        return {
+            "call_id": self.call_id,
+            "state": self.state,
+            "line": self.invite.line,
+            "from": self.invite.from_uri,
+            # To the second, since joining the two clocks wavers by microseconds.
+            "started_at": self.clock.rfc3339(self.invited_s)[:19] + "Z",
+            "turns": len(self.turns),
+            "lines_before": len(lines) - len(shown),
+            "lines": [
+                {"speaker": line.speaker, "text": self.redact(line.text), "interrupted": line.interrupted}
+                for line in shown
+            ],
+            "claims": self._claims_data()["claims"],
+            "human_requested": self.human_requested,
+            "cost_usd": _usd(self.ledger.cost_usd),
+            "cost": {purpose: _usd(usd) for purpose, usd in self.ledger.by_purpose().items()},
+            "cost_complete": self.ledger.complete,
+            "quality": self._quality(),
+        }
+
     def full(self) -> dict[str, Any]:
         """`GET /calls/{call_id}`."""
         return {
             **self.summary(),
             **self.started_data(),
+            "answered_at": self.clock.rfc3339(self.answered_s) if self.answered_s is not None else None,
             "ended_at": self.clock.rfc3339(self.ended_s) if self.ended_s is not None else None,
             "model": self.model,
-            "transcript": as_json(self.lines.in_order(), self.clock.rfc3339, self.redact),
+            "transcript": self._timed_transcript(),
             "turns": self.turns,
             **self._claims_data(),
             "human_requested": self.human_requested,
@@ -165,6 +225,14 @@ class CallRecord:
             **self.ledger.as_json(),
             "quality": self._quality(),
         }
+
+    def _timed_transcript(self) -> list[dict[str, Any]]:
+        lines = self.lines.in_order()
+        written = as_json(lines, self.clock.rfc3339, self.redact)
+        if self.answered_s is None:
+            return written
+        times = timed(lines, self.turns, self.answered_s, self.ended_s)
+        return [line | time for line, time in zip(written, times, strict=True)]
 
     def _claims_data(self) -> dict[str, Any]:
         """`claim`: field by field what is known of the first claim; `claims`: all of them with their evidence."""
@@ -189,16 +257,21 @@ class CallRecord:
             "digits": self.redact(self.digits),
         }
         if self.stats is not None:
-            stats = self.stats
+            stats, line = self.stats, line_quality(self.stats)
             expected = stats.rx_packets + stats.rx_lost
             quality |= {
                 "rx_packets": stats.rx_packets,
                 "rx_loss_percent": round(100 * stats.rx_lost / expected, 3) if expected else 0.0,
+                "rx_discarded": stats.rx_discarded,
                 "rx_jitter_ms": round(stats.rx_jitter_ms, 2),
                 "tx_packets": stats.tx_packets,
                 "tx_lost": stats.tx_lost,
                 "round_trip_ms": stats.round_trip_ms,
+                "tx_jitter_ms": round(stats.tx_jitter_ms, 2) if stats.tx_jitter_ms is not None else None,
                 "jitter_buffer_ms": stats.jitter_buffer_ms,
+                "r_factor": round(line.uplink.r_factor, 1) if line.uplink is not None else None,
+                "mos": round(line.uplink.mos, 2) if line.uplink is not None else None,
+                "tx_mos": round(line.downlink.mos, 2) if line.downlink is not None else None,
             }
         return quality
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
 
 import structlog
 
@@ -40,7 +40,9 @@ class CallReport:
         self._clock = clock
         self._metrics = services.metrics
         self._meter = Meter(services.prices, services.realtime.model, services.transcription.asr_model or None)
-        self._journal = Journal(services.outbox, call_id, services.worker_id)
+        self._journal = Journal(services.outbox, call_id, services.worker_id, services.backlog)
+        self._open_turns: dict[str, dict[str, Any]] = {}
+        """By item id, in the order of the conversation: what was noted of them last."""
         self._audio = ContextAudio()
         self.budget = services.budget.open_call()
         self._strange: set[str] = set()
@@ -70,13 +72,25 @@ class CallReport:
     def answered(self, now_s: float) -> None:
         """The caller is connected: from here on the receiver is told."""
         self.record.answered_s = now_s
-        self._journal.put("call.started", self.record.started_data(), self._clock.wall())
+        self._journal.put("call.started", self.record.started_data(), self._clock.wall(), will=self._will())
         self._metrics.call_answered(self.record)
         self.log.info("call_answered", codec=self.record.codec)
+
+    def note(self, open_turns: Sequence[TranscribedTurn]) -> None:
+        """Keep what no message has told yet, should this worker die: turns as they stand, the account, the claims."""
+        if self._journal.opened:
+            self._open_turns = {turn.item_id: self.record.turn_data(turn) for turn in open_turns}
+            self._journal.note(self._will())
+
+    @property
+    def held_too_much(self) -> bool:
+        """Whether so much waits for the disk that the call must end."""
+        return self._journal.full
 
     def digit(self, digit: str) -> None:
         """A key of the caller's telephone."""
         self.record.digits = (self.record.digits + digit)[:MAX_DIGITS_KEPT]
+        self.log.info("key_pressed")
 
     def ended(self, ending: Ending) -> None:
         """All that was to be told was told."""
@@ -112,13 +126,16 @@ class CallReport:
         for received in seen:
             self._meter.observe(received.as_dict())
         self.record.model = self._meter.model
+        self.log.info("session_opened", model=self.record.model)
 
-    def session_failed(self, what: str, error: SessionError) -> None:
+    def session_failed(
+        self, what: Literal["session_lost", "session_not_opened", "session_not_replaced"], error: SessionError
+    ) -> None:
         """`what` is the log line: a session was lost, or not to be had."""
         self.log.warning(what, reason=error.reason, problem=str(error))
         self._metrics.realtime_error(error.reason)
 
-    def session_changed(self, what: str, reason: str) -> None:
+    def session_changed(self, what: Literal["session_replaced", "session_exchanged"], reason: str) -> None:
         """`what` is the log line: another session has taken over."""
         self._metrics.realtime_reconnected(reason)
         self.log.info(what, reason=reason)
@@ -168,8 +185,11 @@ class CallReport:
         self._metrics.realtime_error("malformed_event" if malformed else "unknown_event")
         if event.type not in self._strange and len(self._strange) < STRANGE_EVENTS_LOGGED:
             self._strange.add(event.type)
-            what = "realtime_malformed_event" if malformed else "realtime_unknown_event"
-            self.log.warning(what, type=event.type, problem=getattr(event, "problem", None))
+            self.log.warning(
+                "realtime_event_malformed" if malformed else "realtime_event_unknown",
+                type=event.type,
+                problem=getattr(event, "problem", None),
+            )
 
     # -- the conversation ------------------------------------------------------------------------------------------
 
@@ -182,7 +202,9 @@ class CallReport:
         def stored() -> None:
             self._metrics.turn_stored(turn.source, self._clock.monotonic() - asked_s)
 
-        self._journal.put("turn.transcribed", data, self._clock.wall(), stored)
+        # Of turns that leave together each is open until its own message stands before the will.
+        self._open_turns.pop(turn.item_id, None)
+        self._journal.put("turn.transcribed", data, self._clock.wall(), stored, will=self._will())
         if turn.asr_difference is not None:
             self._metrics.second_opinion(turn.asr_difference.word_error_rate, turn.asr_difference.differs)
         if turn.suspect is not None:
@@ -195,17 +217,28 @@ class CallReport:
         number, claim, conflicts = what.change.number, what.change.claim, what.change.new_conflicts()
         self.record.claims[number] = claim
         data = self.record.claim_data(number, claim, what.turn)
-        self._journal.put(
-            type_, data, self._clock.wall(), kept=KeptClaim(claim.reference, self.record.redacted(claim.as_json()))
-        )
+        kept = KeptClaim(claim.reference, self.record.redacted(claim.as_json()))
+        self._journal.put(type_, data, self._clock.wall(), kept=kept, will=self._will())
         for name in conflicts:
             self._metrics.claim_conflict(name)
-        told = type_.replace(".", "_")
-        self.log.info(told, claim=number, state=claim.state, missing=claim.missing(), conflicts=conflicts)
+        self.log.info(
+            "claim_submitted" if isinstance(what, ClaimSubmitted) else "claim_updated",
+            claim=number,
+            state=claim.state,
+            missing=claim.missing(),
+            conflicts=conflicts,
+        )
 
     def find_claim(self, reference: str, found: Callable[[Mapping[str, Any] | None], None]) -> None:
         """Look up a claim that is kept, behind everything that is still to be written."""
         self._journal.find_claim(reference, found)
+
+    def _will(self) -> dict[str, Any]:
+        """See `service.outbox.last_words`."""
+        told, open_turns = len(self.record.turns), self._open_turns.values()
+        ended = self.record.will_data(len(open_turns))
+        ended["cost_complete"] = ended["cost_complete"] and self._meter.settled
+        return {"turns": [{**turn, "turn": number} for number, turn in enumerate(open_turns, told + 1)], "ended": ended}
 
     def happened(self, what: BargeIn | Answered | Failure | ToolCalled | Summarized) -> None:
         """Something worth counting."""
@@ -218,6 +251,7 @@ class CallReport:
             case Answered(latency_s=latency_s):
                 record.answer_latencies_s.append(latency_s)
                 self._metrics.responded(record.call_id, latency_s)
+                self.log.info("agent_answered", latency_ms=round(latency_s * 1000))
             case Failure(code=code, message=message):
                 self._metrics.realtime_error(code)
                 self.log.warning("realtime_error", code=code, message=message)

@@ -27,7 +27,15 @@ from service.media.playout import Playout
 from service.media.uplink import Uplink
 from service.realtime.client import Received, SessionError
 from service.realtime.event_log import EventLog
-from service.realtime.events import Malformed, Unknown
+from service.realtime.events import (
+    ItemAdded,
+    Malformed,
+    ResponseCreated,
+    ResponseDone,
+    TranscriptionCompleted,
+    TranscriptionFailed,
+    Unknown,
+)
 from service.transcript.sidecar import Sidecar
 
 P = ParamSpec("P")
@@ -37,6 +45,8 @@ TIMER_S = 0.25
 EXCHANGE_RETRY_S = 5.0
 """After a session could not be exchanged in a pause."""
 APOLOGY_LIMIT_S = 12.0
+NOTED = ItemAdded | ResponseCreated | ResponseDone | TranscriptionCompleted | TranscriptionFailed
+"""After these something is known of a turn, of a cost or of the claim that no message may have told yet."""
 BYE_TIMEOUT_S = 5.0
 """How long a BYE of ours may stay unanswered before the call is written without it."""
 
@@ -342,7 +352,9 @@ class CallRunner:
                 self._confirmed()
             case MediaActive(codec=codec):
                 self.record.codec = codec
-                self._held = False
+                if self._held:
+                    self._held = False
+                    self._log.info("call_resumed")
             case MediaHeld():
                 self._held = True
                 self._log.info("call_held")
@@ -389,6 +401,8 @@ class CallRunner:
         """Of time and of cost: the agent is asked to end the call, and shortly after it is ended."""
         if self.record.answered_s is None or self._leg_ended is not None:
             return
+        if self._report.held_too_much and self._ending is None:
+            self.hang_up(ending.OUTBOX_FULL)
         reached = self._report.budget.reached(now_s)
         if reached == "turn_context":
             self._conversation.transcribe_turns_alone()
@@ -418,7 +432,10 @@ class CallRunner:
         if isinstance(event, Unknown | Malformed):
             self._report.strange_event(event)
             return
-        self._do(self._conversation.server_event(event, priced, self._clock.monotonic()))
+        now_s = self._clock.monotonic()
+        self._do(self._conversation.server_event(event, priced, now_s))
+        if isinstance(event, NOTED):
+            self._report.note(self._conversation.open_turns(ending.INTERRUPTED.reason, now_s))
         if self._state is State.CLOSING:
             self._changed.set()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from service.billing.limits import Budget
 from service.billing.prices import PriceTable
 from service.billing.unpriced import Unpriced
+from service.call.journal import Backlog
 from service.call.registry import Registry
 from service.call.sessions import OpenSession, Target
 from service.clock import Clock
@@ -40,6 +41,7 @@ class CallServices:
     clock: Clock
     budget: Budget = field(default_factory=Budget)
     unpriced: Unpriced = field(default_factory=Unpriced)
+    backlog: Backlog = field(default_factory=Backlog)
     summarize_above_tokens: int | None = None
     open_session: OpenSession = open_session
     recordings: Path | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -11,6 +10,7 @@ from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from datetime import datetime
 
 import numpy as np
+import structlog
 
 from service.config import Agent, Engine
 from service.engine.asr import RecognizerPool
@@ -22,7 +22,7 @@ from service.engine.vad import TurnDetector
 from service.engine.voice import Voice
 from service.errors import ConfigError
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger()
 
 NICENESS = 5
 """The engine yields to the calls' audio on the same machine."""
@@ -40,7 +40,7 @@ async def serve(settings: Engine, *, agent: Agent | None = None, ready: Callable
     async with local_speech(settings, agent or Agent()) as speech:
         try:
             async with engine_server(speech, settings.bind, settings.port) as url:
-                _log.info("engine_listening url=%s", url)
+                _log.info("engine_listening", url=url)
                 with _told_by_sigterm(over):
                     if ready is not None:
                         ready(url)
@@ -70,7 +70,7 @@ async def local_speech(settings: Engine, agent: Agent) -> AsyncIterator[Speech]:
         warm_up = await asyncio.to_thread(_say, voice, WARM_UP_TEXT)
         detector.feed(warm_up)
         await recognizer.transcribe(warm_up)
-        _log.info("engine_loaded seconds=%.1f", loaded_s)
+        _log.info("engine_loaded", took_s=round(loaded_s, 1))
         yield Speech(TurnDetector, recognizer, voice, lambda: _dialogue(agent))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 import time
 import uuid
@@ -16,6 +15,7 @@ from typing import Any, assert_never
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
+import structlog
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
@@ -26,7 +26,7 @@ from service.engine.rates import WIRE_HZ, WIRE_SAMPLES_PER_MS, Pcm16
 from service.engine.recognition import Transcript
 from service.engine.session import Session
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger()
 
 PATH = "/v1/realtime"
 DEFAULT_MODEL = "gpt-realtime-2.1"

@@ -1,11 +1,13 @@
-"""The worker's HTTP side: ``/healthz``, ``/readyz``, ``/metrics``, ``/schemas``, ``/calls``, ``/calls/{call_id}``.
+"""The worker's HTTP side: ``/healthz``, ``/readyz``, ``/metrics``, ``/schemas``, ``/calls``, and the console.
 
-Calls are personal data. Off loopback they need a bearer token; on loopback without one they are only shown to requests
-whose Host is this machine, so that a web page cannot read them through a name that it points at 127.0.0.1.
+Calls are personal data. Off loopback they need the token, as a bearer header or by the console's login; on loopback
+without one they are only shown to requests whose Host is this machine, so that a web page cannot read them through a
+name that it points at 127.0.0.1.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import ipaddress
 from collections.abc import Awaitable, Callable
@@ -17,6 +19,9 @@ from aiohttp import web
 
 from service.config import Http
 from service.errors import ConfigError
+from service.http.console import Console
+from service.http.feed import Deliveries, Feed, WatchedCalls
+from service.http.stream import EventStreams
 from service.schemas import TYPES, schema_json
 from service.telemetry.metrics import Metrics
 
@@ -32,21 +37,26 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/metrics", "/schemas"})
+PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/metrics", "/schemas", "/login"})
+PUBLIC_FOLDERS = ("/schemas/", "/console/")
+MAX_BODY_BYTES = 4096
+"""Nothing larger than the login form is ever posted."""
 LOOPBACK_NAME = "localhost"
 SHUTDOWN_S = 1.0
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class CallDirectory(Protocol):
+class CallDirectory(WatchedCalls, Protocol):
     """Where calls are looked up; `service.call.registry.Registry` is one."""
 
     def live_and_recent(self) -> list[dict[str, Any]]:
         """Summaries, live calls first."""
+        ...
 
     def find(self, call_id: str) -> dict[str, Any] | None:
         """All of one call; None where it is not known."""
+        ...
 
 
 def check_exposure(settings: Http) -> None:
@@ -57,10 +67,22 @@ def check_exposure(settings: Http) -> None:
         )
 
 
-def build_app(settings: Http, metrics: Metrics, calls: CallDirectory, readiness: Readiness) -> web.Application:
-    """The application, not yet listening."""
+def build_app(
+    settings: Http,
+    metrics: Metrics,
+    calls: CallDirectory,
+    readiness: Readiness,
+    *,
+    deliveries: Deliveries,
+    dial: Callable[[], str],
+) -> web.Application:
+    """The application, not yet listening. `dial` gives the URI that reaches the worker, once there is one."""
     routes = _Routes(metrics, calls, readiness)
-    app = web.Application(middlewares=[_errors_as_json, _guard(_token(settings))])
+    streams = EventStreams(Feed(calls, deliveries, readiness, dial))
+    console = Console(deliveries, streams, _token(settings))
+    app = web.Application(
+        middlewares=[_errors_as_json, _guard(_token(settings), console)], client_max_size=MAX_BODY_BYTES
+    )
     app.add_routes(
         [
             web.get("/healthz", routes.health),
@@ -70,8 +92,10 @@ def build_app(settings: Http, metrics: Metrics, calls: CallDirectory, readiness:
             web.get("/schemas/{type}", routes.schema),
             web.get("/calls", routes.calls),
             web.get("/calls/{call_id}", routes.call),
+            *console.routes,
         ]
     )
+    app.on_shutdown.append(streams.close)
     app.on_response_prepare.append(_add_headers)
     return app
 
@@ -79,10 +103,19 @@ def build_app(settings: Http, metrics: Metrics, calls: CallDirectory, readiness:
 class HttpServer:
     """Serves the application while its context lasts. Not reusable."""
 
-    def __init__(self, settings: Http, metrics: Metrics, calls: CallDirectory, readiness: Readiness) -> None:
+    def __init__(
+        self,
+        settings: Http,
+        metrics: Metrics,
+        calls: CallDirectory,
+        readiness: Readiness,
+        *,
+        deliveries: Deliveries,
+        dial: Callable[[], str],
+    ) -> None:
         check_exposure(settings)
         self._settings = settings
-        app = build_app(settings, metrics, calls, readiness)
+        app = build_app(settings, metrics, calls, readiness, deliveries=deliveries, dial=dial)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
         self.port = settings.port
         """Where it listens; known for http.port = 0 once the context was entered."""
@@ -120,7 +153,8 @@ class _Routes:
         return web.json_response({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
 
     async def metrics(self, request: web.Request) -> web.Response:
-        body, content_type = self._metrics.render(request.headers.get("Accept", ""))
+        # Milliseconds of work: on the loop they would hold up the audio of live calls.
+        body, content_type = await asyncio.to_thread(self._metrics.render, request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def schemas(self, _request: web.Request) -> web.Response:
@@ -142,13 +176,13 @@ class _Routes:
         return web.json_response(call)
 
 
-def _guard(token: str) -> Any:
+def _guard(token: str, console: Console) -> Any:
     """Middleware: who may see what is not public."""
     expected = token.encode()
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path in PUBLIC_PATHS or request.path.startswith("/schemas/"):
+        if request.path in PUBLIC_PATHS or request.path.startswith(PUBLIC_FOLDERS):
             return await handler(request)
         if not expected:
             if not _is_loopback(request.url.host or ""):
@@ -157,7 +191,9 @@ def _guard(token: str) -> Any:
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         # Compared as bytes: compare_digest refuses str that is not ASCII.
         right = hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), expected)
-        if scheme.lower() != "bearer" or not right:
+        if not (scheme.lower() == "bearer" and right) and not console.logged_in(request):
+            if request.path == "/":
+                return console.login_form()
             raise web.HTTPUnauthorized(reason="a bearer token is needed", headers={"WWW-Authenticate": "Bearer"})
         return await handler(request)
 
@@ -177,7 +213,8 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
 
 
 async def _add_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(HEADERS)
+    policy = response.headers.get("Content-Security-Policy", HEADERS["Content-Security-Policy"])
+    response.headers.update({**HEADERS, "Content-Security-Policy": policy})
 
 
 def _token(settings: Http) -> str:

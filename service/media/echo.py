@@ -24,6 +24,8 @@ EVIDENCE = 0.9
 
 Measured with echo 10 to 40 dB down and 60 to 250 ms late: echo stays below, speech of -25 dBFS is above from 40 ms on,
 in the agent's first second as well."""
+STILL_EVIDENCE = 0.6
+"""The same while the caller is being heard already."""
 HANGOVER_FRAMES = 10
 """Soft ends of words, and the gaps between them."""
 TRACE = 0.3
@@ -37,6 +39,17 @@ MISMATCH = 0.2
 """Of the echo that was taken out, what a linear filter may have got wrong (loudspeaker, G.711, drifting clocks)."""
 NOISE_POWER = np.float32(BLOCK * 11.0**2)
 """Noise of -69 dBFS, which is also G.711's in a quiet frame."""
+FAINT = 64
+"""Peak (-54 dBFS) below which a frame says nothing while the agent speaks: not worth the filter."""
+SPOKEN = 1000
+"""Peak from which the agent's voice would come back louder than that, if it came back at all."""
+ABSENT_AFTER_FRAMES = 50
+"""So many faint frames in a row, the agent speaking in half of them, prove that there is no echo now."""
+ABSENT_FOR_FRAMES = 150
+"""How long that holds for what is not faint: an interruption is over by then, a loudspeaker just switched on is not."""
+SAMPLED = 4
+"""While the caller speaks and no echo is proved, only every so many frames are held against it: each costs the loop as
+much as all else that is done for a frame."""
 PROVED = 4.0
 """Only a filter that has taken away 6 dB while the caller was silent is used on the caller's own speech: where there is
 no echo, speech passes bit by bit."""
@@ -56,6 +69,9 @@ class EchoControl:
         self._tail_frames = -(-tail_ms // FRAME_MS) + 1
         self._quiet_frames = self._tail_frames
         self._open_frames = 0
+        self._unsampled = 0
+        self._faint_run = self._faint_spoken = 0
+        self._absent_frames = 0
         self._evident: deque[bool] = deque(maxlen=EVIDENT_WITHIN)
         self._held: deque[tuple[UplinkFrame, bool]] = deque()
         self._heard_energy = 0.0
@@ -75,23 +91,44 @@ class EchoControl:
         if self._quiet_frames == self._tail_frames:
             self._open_frames = HANGOVER_FRAMES if int(heard.max()) >= LOUD else max(0, self._open_frames - 1)
             return self._released(frame)
+        proved = self._heard_energy > PROVED * self._rest_energy
+        faint = max(int(heard.max()), -int(heard.min())) < FAINT
+        self._unsampled = 0 if faint or proved or not self._open_frames else (self._unsampled + 1) % SAMPLED
+        absent = self._is_absent(spoken=int(played.max()) >= SPOKEN, faint=faint)
+        if faint or absent or self._unsampled:
+            self._filter.skip(played.astype(np.float32))
+            self._open_frames = HANGOVER_FRAMES if absent and not faint else max(0, self._open_frames - 1)
+            return self._passed(frame, may_be_callers=False)
         split = self._filter.split(heard.astype(np.float32), played.astype(np.float32))
         found = evidence(split)
-        self._evident.append(found >= EVIDENCE)
+        self._evident.append(found >= (STILL_EVIDENCE if self._open_frames else EVIDENCE))
         if self._evident[-1] and (self._open_frames or sum(self._evident) >= EVIDENT_FRAMES):
             self._open_frames = HANGOVER_FRAMES
         elif self._open_frames:
             self._open_frames -= 1
-        proved = self._heard_energy > PROVED * self._rest_energy
-        without = (
-            replace(frame, pcm=np.rint(split.rest).clip(-32768, 32767).astype("<i2").tobytes()) if proved else frame
-        )
-        if self._open_frames:
-            return self._released(without)
-        if not self._evident[-1]:
+        if not self._open_frames and not self._evident[-1]:
             self._heard_energy = MEMORY * self._heard_energy + _energy(heard)
             self._rest_energy = MEMORY * self._rest_energy + _energy(split.rest)
-        self._held.append((without, found >= TRACE))
+        if proved:
+            frame = replace(frame, pcm=np.rint(split.rest).clip(-32768, 32767).astype("<i2").tobytes())
+        return self._passed(frame, may_be_callers=found >= TRACE)
+
+    def _is_absent(self, *, spoken: bool, faint: bool) -> bool:
+        """Whether nothing of the agent's voice comes back."""
+        if not faint:
+            self._faint_run = self._faint_spoken = 0
+            self._absent_frames = max(0, self._absent_frames - 1)
+            return self._absent_frames > 0
+        self._faint_run += 1
+        self._faint_spoken += spoken
+        if self._faint_run >= ABSENT_AFTER_FRAMES and 2 * self._faint_spoken >= ABSENT_AFTER_FRAMES:
+            self._absent_frames = ABSENT_FOR_FRAMES
+        return self._absent_frames > 0
+
+    def _passed(self, frame: UplinkFrame, *, may_be_callers: bool) -> list[UplinkFrame]:
+        if self._open_frames:
+            return self._released(frame)
+        self._held.append((frame, may_be_callers))
         return [_silenced(self._held.popleft()[0])] if len(self._held) > HELD_FRAMES else []
 
     def _released(self, frame: UplinkFrame) -> list[UplinkFrame]:

@@ -9,6 +9,7 @@ gives both the step of the adaptation and the power that the echo may still have
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,9 +68,9 @@ class EchoFilter:
         self._played: Spectrum = np.zeros((2 * parts, BINS), np.complex64)
         self._played_power: Power = np.zeros((2 * parts, BINS), np.float32)
         self._first = parts
+        self._last_played: Samples = np.zeros(BLOCK, np.float32)
+        self._skipped: deque[Samples] = deque()
         self._next_constrained = 0
-        # Two rows: what was played (this frame and the one before), and the caller's frame behind zeros.
-        self._blocks: Samples = np.zeros((2, 2 * BLOCK), np.float32)
         self._echo_block: Samples = np.zeros(2 * BLOCK, np.float32)
         self._powers: Power = np.empty((parts, BINS), np.float32)
         self._steps: Spectrum = np.empty((parts, BINS), np.complex64)
@@ -82,7 +83,14 @@ class EchoFilter:
         """What was played is further back than the tail; the echo path stays known."""
         self._played[:] = 0
         self._played_power[:] = 0
-        self._blocks[:] = 0
+        self._last_played = np.zeros(BLOCK, np.float32)
+        self._skipped.clear()
+
+    def skip(self, played: Samples) -> None:
+        """A frame went out, (160,), and nothing is to be split or learnt from what was heard meanwhile."""
+        self._skipped.append(played)
+        if len(self._skipped) > self._partitions - 1:
+            self._last_played = self._skipped.popleft()
 
     def split(self, heard: Samples, played: Samples) -> Split:
         """Take apart a frame that was heard while `played` went out, (160,) each, and learn from it."""
@@ -117,21 +125,27 @@ class EchoFilter:
         self._heard_energy = self._rest_energy = self._echo_energy = 0.0
 
     def _transformed(self, heard: Samples, played: Samples) -> tuple[Spectrum, tuple[Spectrum, Power]]:
-        blocks = self._blocks
-        blocks[0, :BLOCK] = blocks[0, BLOCK:]
-        blocks[0, BLOCK:] = played
-        blocks[1, BLOCK:] = heard
-        both = np.fft.rfft(blocks)
-        if self._first == 0:
-            kept = self._partitions - 1
-            self._played[-kept:] = self._played[:kept]
-            self._played_power[-kept:] = self._played_power[:kept]
-            self._first = self._partitions + 1
-        self._first -= 1
-        self._played[self._first] = both[0]
-        self._played_power[self._first] = _power(both[0])
+        # A row for each frame that was played, the one before in its first half; then the caller's behind zeros.
+        frames = [self._last_played, *self._skipped, played]
+        count = len(frames) - 1
+        rows = np.zeros((count + 1, 2 * BLOCK), np.float32)
+        rows[:count, :BLOCK] = frames[:-1]
+        rows[:count, BLOCK:] = frames[1:]
+        rows[count, BLOCK:] = heard
+        spectra = np.fft.rfft(rows)
+        self._last_played = played
+        self._skipped.clear()
+        if self._first < count:
+            kept = slice(self._first, self._first + self._partitions)
+            self._played[-self._partitions :] = self._played[kept].copy()
+            self._played_power[-self._partitions :] = self._played_power[kept].copy()
+            self._first = self._partitions
+        self._first -= count
+        newest_first = spectra[count - 1 :: -1]
+        self._played[self._first : self._first + count] = newest_first
+        self._played_power[self._first : self._first + count] = _power(newest_first)
         window = slice(self._first, self._first + self._partitions)
-        return both[1], (self._played[window], self._played_power[window])
+        return spectra[count], (self._played[window], self._played_power[window])
 
     def _adapt(self, history: Spectrum, expected: Power, rest_spectrum: Spectrum, total: Power) -> None:
         steps = np.multiply(self._uncertainty, np.conj(rest_spectrum) / total, out=self._steps)

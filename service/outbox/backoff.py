@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -43,6 +43,8 @@ class Outcome:
     """What the endpoint asked for."""
     answer: str = ""
     """The beginning of what the endpoint said to a refusal. It may repeat callers' words: not for logs."""
+    date: str | None = field(default=None, compare=False)
+    """The `Date` header of the answer."""
 
     @property
     def error(self) -> str:

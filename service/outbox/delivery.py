@@ -28,7 +28,7 @@ EXPIRE_S = 60.0
 LEASE_MARGIN_S = 10.0
 """By how much a message's lease outlasts the longest try."""
 
-log = structlog.get_logger(__name__)
+_log = structlog.get_logger()
 
 
 class MessageSender(Protocol):
@@ -111,7 +111,7 @@ class Deliverer:
         try:
             claims = await self._outbox.claim(free, self._sender.timeout_s + LEASE_MARGIN_S)
         except OutboxError as error:
-            log.warning("outbox_unusable", error=str(error))
+            _log.error("outbox_unusable", problem=str(error))
             return []
         self._pace.took(len(claims))
         return claims
@@ -124,10 +124,10 @@ class Deliverer:
         try:
             died = await self._outbox.expire(self._max_age_s)
         except OutboxError as error:
-            log.warning("outbox_unusable", error=str(error))
+            _log.error("outbox_unusable", problem=str(error))
             return
         if died:
-            log.error("webhooks_too_old", messages=died, max_age_s=self._max_age_s)
+            _log.error("webhooks_too_old", messages=died, max_age_s=self._max_age_s)
 
     async def _sleep(self) -> None:
         # Many waits are shorter than a poll: what the pace held back is due sooner.
@@ -146,7 +146,7 @@ class Deliverer:
             await self._settle(claim, outcome)
         except OutboxError as error:
             # The lease lapses and the message is sent again, under the same id.
-            log.warning("outbox_unusable", error=str(error), webhook_id=claim.webhook_id)
+            _log.error("outbox_unusable", problem=str(error), webhook_id=claim.webhook_id)
         finally:
             self._in_flight -= 1
             self._wake.set()
@@ -167,7 +167,7 @@ class Deliverer:
                     message_delay_s=message_delay_s(claim.attempt, self._rng),
                     endpoint_delay_s=endpoint_delay_s(claim.endpoint_failures + 1, outcome.retry_after_s, self._rng),
                 )
-        log.warning(
+        _log.warning(
             "webhook_not_delivered",
             verdict=outcome.verdict.value,
             detail=outcome.detail,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
@@ -13,6 +13,9 @@ from service.errors import LocalProtocolError
 
 State = Literal["ready", "sent", "dead"]
 EndpointState = Literal["ok", "failing", "disabled"]
+
+INLINE_TRANSCRIPT_BYTES = 20_000
+"""Standard Webhooks asks for bodies below 20 kB: what is larger leaves without the whole transcript."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,21 @@ class KeptClaim:
 
     reference: str
     data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftCall:
+    """A call that its worker has left open, as the store has it."""
+
+    call_id: str
+    messages: tuple[tuple[str, bytes], ...]
+    """Type and data of those that are kept, in order, sent or not."""
+    will: bytes | None
+    """What the call noted last to be said in its place."""
+
+
+LastWords = Callable[[LeftCall], Sequence[tuple[str, bytes]]]
+"""Type and data of what is still to be said for a call. Pure: it is called inside a transaction."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ParamSpec, Self, TypeVar
 
-from service.outbox.message import Appended, Claim, KeptClaim, Message, MessageFilter, OutboxStats, encode_data
+from service.outbox.message import (
+    Appended,
+    Claim,
+    KeptClaim,
+    LastWords,
+    Message,
+    MessageFilter,
+    OutboxStats,
+    encode_data,
+)
 from service.outbox.sqlite import SqliteOutboxStore
 from service.outbox.store import OutboxError, OutboxStore
 
@@ -94,12 +103,13 @@ class Outbox:
         *,
         event_at_s: float | None = None,
         kept: KeptClaim | None = None,
+        will: Mapping[str, Any] | None = None,
     ) -> Appended:
         """Store an event; it is on disk when this returns. The store adds `call_id`, `seq` and `gap` to `data`.
 
-        `event_at_s` is when it happened, Unix seconds, now if absent; `kept` is stored with it. An append once begun is
-        carried out even if the caller is cancelled. Raises LocalProtocolError for data that JSON cannot carry or a call
-        that is not open.
+        `event_at_s` is when it happened, Unix seconds, now if absent; `kept` and the call's `will` are stored with it.
+        An append once begun is carried out even if the caller is cancelled. Raises LocalProtocolError for data that
+        JSON cannot carry or a call that is not open.
         """
         now_s = self._clock()
         appended = await self._write(
@@ -110,13 +120,38 @@ class Outbox:
             now_s if event_at_s is None else event_at_s,
             now_s,
             (kept.reference, encode_data(kept.data)) if kept is not None else None,
+            encode_data(will) if will is not None else None,
         )
         self._notify()
         return appended
 
+    async def note(self, call_id: str, will: Mapping[str, Any]) -> None:
+        """Replace the call's will: see `OutboxStore.note`."""
+        await self._write(self._store.note, call_id, encode_data(will))
+
     async def end_call(self, call_id: str) -> None:
         """No more messages of this call."""
         await self._write(self._store.end_call, call_id, self._clock())
+
+    # -- calls that were left open ---------------------------------------------------------------------------------
+
+    async def open_workers(self) -> dict[str, bool]:
+        """Workers with open calls, and whether a lease of theirs has lapsed."""
+        workers = await self._run(self._store.open_workers)
+        now_s = self._clock()
+        return {worker_id: lease_until_s < now_s for worker_id, lease_until_s in workers.items()}
+
+    async def finish_call_of(self, worker_id: str, last_words: LastWords, *, lapsed: bool) -> str | None:
+        """Say the last words of a call of that worker and end it; only of a call whose lease has lapsed, if `lapsed`.
+
+        Gives the call's id; None where there is no such call, or no more.
+        """
+        now_s = self._clock()
+        before_s = now_s if lapsed else float("inf")
+        call_id = await self._write(self._store.finish_call_of, worker_id, before_s, now_s, last_words)
+        if call_id is not None:
+            self._notify()
+        return call_id
 
     # -- delivery --------------------------------------------------------------------------------------------------
 

@@ -63,4 +63,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) STRICT
         """,
     ),
+    (
+        # What is to be said for an open call should its worker die. In a table of its own: the rows of `calls` are
+        # rewritten at every claim and lease.
+        """
+        CREATE TABLE wills (
+            call_id TEXT PRIMARY KEY REFERENCES calls (call_id),
+            data BLOB NOT NULL
+        ) STRICT
+        """,
+    ),
 )

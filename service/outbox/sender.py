@@ -90,7 +90,10 @@ class Sender:
             async with self._session.post(
                 self._url, data=claim.body, headers=headers, allow_redirects=False
             ) as response:
-                outcome = outcome_of_status(response.status, response.headers.get("Retry-After"), self._clock())
+                outcome = replace(
+                    outcome_of_status(response.status, response.headers.get("Retry-After"), self._clock()),
+                    date=response.headers.get("Date"),
+                )
                 answer = await _read_answer(response)
         except TargetError as error:
             return Outcome(Verdict.RETRY, f"not sent: {error}")

@@ -14,6 +14,8 @@ from service.outbox.message import (
     Appended,
     Claim,
     EndpointState,
+    LastWords,
+    LeftCall,
     Message,
     MessageFilter,
     OutboxStats,
@@ -109,9 +111,7 @@ class SqliteOutboxStore:
     def end_call(self, call_id: str, now_s: float) -> None:
         """See `OutboxStore.end_call`."""
         with self._transaction():
-            self._db.execute(
-                "UPDATE calls SET ended_at_s = COALESCE(ended_at_s, ?) WHERE call_id = ?", (now_s, call_id)
-            )
+            self._end(call_id, now_s)
 
     def append(  # noqa: PLR0917 - see `OutboxStore.append`
         self,
@@ -121,29 +121,80 @@ class SqliteOutboxStore:
         event_at_s: float,
         now_s: float,
         kept: tuple[str, bytes] | None = None,
+        will: bytes | None = None,
     ) -> Appended:
         """See `OutboxStore.append`."""
-        webhook_id = f"msg_{secrets.token_hex(16)}"
         with self._transaction():
-            row = self._db.execute(
-                "UPDATE calls SET next_seq = next_seq + 1, deliver_at_s = COALESCE(deliver_at_s, ?)"
-                " WHERE call_id = ? AND ended_at_s IS NULL RETURNING next_seq - 1",
-                (now_s, call_id),
-            ).fetchone()
-            if row is None:
-                raise LocalProtocolError(f"call {call_id} is not open: {type_} cannot be appended")
-            (seq,) = row
-            self._db.execute(
-                "INSERT INTO messages (webhook_id, call_id, seq, type, event_at_s, data, created_at_s)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (webhook_id, call_id, seq, type_, event_at_s, data, now_s),
-            )
+            appended = self._append(call_id, type_, data, event_at_s, now_s)
+            if will is not None:
+                self._replace_will(call_id, will)
             if kept is not None:
                 self._db.execute(
                     "INSERT OR REPLACE INTO insurance_claims (reference, data, kept_at_s) VALUES (?, ?, ?)",
                     (*kept, now_s),
                 )
+        return appended
+
+    def note(self, call_id: str, will: bytes) -> None:
+        """See `OutboxStore.note`."""
+        # What was handed to the operating system survives the process: a sync would buy nothing but power cuts.
+        with self._transaction(durable=False):
+            open_call = "SELECT 1 FROM calls WHERE call_id = ? AND ended_at_s IS NULL"
+            if self._db.execute(open_call, (call_id,)).fetchone() is None:
+                raise LocalProtocolError(f"call {call_id} is not open: nothing can be noted of it")
+            self._replace_will(call_id, will)
+
+    def open_workers(self) -> dict[str, float]:
+        """See `OutboxStore.open_workers`."""
+        with self._errors():
+            return dict(
+                self._db.execute(
+                    "SELECT worker_id, min(lease_until_s) FROM calls WHERE ended_at_s IS NULL GROUP BY worker_id"
+                ).fetchall()
+            )
+
+    def finish_call_of(self, worker_id: str, lapsed_before_s: float, now_s: float, last_words: LastWords) -> str | None:
+        """See `OutboxStore.finish_call_of`."""
+        with self._transaction():
+            row = self._db.execute(
+                "SELECT call_id, data FROM calls LEFT JOIN wills USING (call_id)"
+                " WHERE worker_id = ? AND ended_at_s IS NULL AND lease_until_s < ? ORDER BY opened_at_s LIMIT 1",
+                (worker_id, lapsed_before_s),
+            ).fetchone()
+            if row is None:
+                return None
+            call_id, will = row
+            messages = self._db.execute(
+                "SELECT type, data FROM messages WHERE call_id = ? ORDER BY seq", (call_id,)
+            ).fetchall()
+            for type_, data in last_words(LeftCall(call_id, tuple(messages), will)):
+                self._append(call_id, type_, data, now_s, now_s)
+            self._end(call_id, now_s)
+        return str(call_id)
+
+    def _append(self, call_id: str, type_: str, data: bytes, event_at_s: float, now_s: float) -> Appended:
+        row = self._db.execute(
+            "UPDATE calls SET next_seq = next_seq + 1, deliver_at_s = COALESCE(deliver_at_s, ?)"
+            " WHERE call_id = ? AND ended_at_s IS NULL RETURNING next_seq - 1",
+            (now_s, call_id),
+        ).fetchone()
+        if row is None:
+            raise LocalProtocolError(f"call {call_id} is not open: {type_} cannot be appended")
+        (seq,) = row
+        webhook_id = f"msg_{secrets.token_hex(16)}"
+        self._db.execute(
+            "INSERT INTO messages (webhook_id, call_id, seq, type, event_at_s, data, created_at_s)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (webhook_id, call_id, seq, type_, event_at_s, data, now_s),
+        )
         return Appended(webhook_id, seq)
+
+    def _replace_will(self, call_id: str, will: bytes) -> None:
+        self._db.execute("INSERT OR REPLACE INTO wills (call_id, data) VALUES (?, ?)", (call_id, will))
+
+    def _end(self, call_id: str, now_s: float) -> None:
+        self._db.execute("UPDATE calls SET ended_at_s = COALESCE(ended_at_s, ?) WHERE call_id = ?", (now_s, call_id))
+        self._db.execute("DELETE FROM wills WHERE call_id = ?", (call_id,))
 
     # -- delivery --------------------------------------------------------------------------------------------------
 

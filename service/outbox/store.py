@@ -7,6 +7,9 @@ A call is delivered one message at a time: claiming a call leases it, and its lo
 dead goes out. A lease that was not settled lapses, and the message is claimed again: at least once.
 
 The endpoint's failures are counted once for all: while there are any, one message at a time is claimed to probe it.
+
+An open call has a will (MQTT 5.0 §3.1.2.5 names it so): what is to be said in its place if its worker dies. Whoever
+finds the worker gone says it and ends the call, in one transaction.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from service.errors import ClaimlineError
-from service.outbox.message import Appended, Claim, Message, MessageFilter, OutboxStats
+from service.outbox.message import Appended, Claim, LastWords, Message, MessageFilter, OutboxStats
 
 
 class OutboxError(ClaimlineError):
@@ -47,11 +50,32 @@ class OutboxStore(Protocol):
         event_at_s: float,
         now_s: float,
         kept: tuple[str, bytes] | None = None,
+        will: bytes | None = None,
     ) -> Appended:
         """Store a message durably under the call's next `seq`.
 
         `kept`: an insurance claim's reference and its JSON, which takes the place of what was kept under it before.
+        `will`: the call's from now on; without it, the one before stays.
         Raises LocalProtocolError for a call that is unknown or has ended.
+        """
+        ...
+
+    def note(self, call_id: str, will: bytes) -> None:
+        """Replace the call's will.
+
+        Survives the end of the process, but not of the power: the next message makes it durable.
+        Raises LocalProtocolError for a call that is unknown or has ended.
+        """
+        ...
+
+    def open_workers(self) -> dict[str, float]:
+        """Workers with open calls, and when the first lease of each lapses."""
+        ...
+
+    def finish_call_of(self, worker_id: str, lapsed_before_s: float, now_s: float, last_words: LastWords) -> str | None:
+        """Append what `last_words` gives for an open call of that worker whose lease lapses before, and end the call.
+
+        One transaction: of two that try, one finds nothing. Gives the call's id; None where there is no such call.
         """
         ...
 

@@ -78,6 +78,12 @@ class RealtimeClient:
         self.audio_dropped = 0
         """Audio events given up because the server did not take them."""
 
+    @property
+    def server_date(self) -> str | None:
+        """The `Date` header of the server's answer to the handshake, where it sent one."""
+        answer = self._connection.response
+        return answer.headers.get("Date") if answer is not None else None
+
     def send(self, event: ClientEvent) -> None:
         """Queue an event; order is kept."""
         if len(self._queue) >= SEND_QUEUE_EVENTS and isinstance(event, AudioAppend):

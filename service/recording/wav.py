@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from service.media.ring import FRAME_MS, LINE_RATE_HZ
 from service.recording.stereo import CHANNELS, STEREO_FRAME_BYTES, Stretch
@@ -41,12 +41,18 @@ def header(data_bytes: int) -> bytes:
     )
 
 
+def unfinished(name: str) -> str:
+    """What the file that is to be called `name` is called while it grows."""
+    path = PurePath(name)
+    return path.with_suffix(f".part{path.suffix}").name
+
+
 class GrowingWav:
     """One file, for its owner only. Every method may raise `OSError`, and blocks for as long as the disk does."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._part = path.with_suffix(f".part{path.suffix}")
+        self._part = path.with_name(unfinished(path.name))
         self._data_bytes = 0
         self._file = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:

@@ -17,7 +17,12 @@ from prometheus_client.exposition import choose_encoder
 from service.billing.expected import AudioTokens
 from service.billing.ledger import OTHER, Entry, Ledger
 from service.billing.usage import DurationUsage
+from service.call.quality import LineQuality
+from service.claim.readback import READ_BACK
+from service.outbox.backoff import Verdict
 from service.outbox.message import EndpointState
+from service.telemetry.line_metrics import LineMetrics
+from service.telemetry.worker_metrics import WorkerMetrics
 from service.transcript.difference import KINDS
 from service.transcript.doubt import SUSPICIONS
 
@@ -32,8 +37,19 @@ TRANSCRIPTION_LATENCY_S = (0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 8, 15, 30)
 CLAIM_STATES = ("submitted", "paused", "open")
 WORD_ERROR_RATE = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0)
 """From the same words to a second opinion that heard something else, or twice as much."""
+LIMITS, LIMIT_EVENTS = ("call", "hour"), ("warned", "reached")
+REALTIME_ERRORS = (
+    "closed", "malformed_event", "protocol", "rate_limit_exceeded", "refused", "session_expired", "timeout",
+    "unauthorized", "unknown_event", "unreachable",
+)  # fmt: skip
+"""Those of the service's own, and the server's that are met most. The others join them as they come."""
+RECONNECTS = ("closed", "session_age", "session_expired", "timeout", "unreachable")
+NO_ROOM = ("capacity", "rate")
 SOURCES = ("out_of_band", "input_transcription", "none")
 MAX_LABEL_VALUES = 40
+MAX_MODELS = 10
+MAX_PURPOSES = 10
+"""Tokens have a series for each model, purpose and kind: 8 kinds of 11 times 11."""
 MAX_LABEL_CHARS = 64
 
 
@@ -88,6 +104,10 @@ class CallFigures(Protocol):
     def recording_complete(self) -> bool | None:
         """None where the call was not recorded."""
 
+    @property
+    def line_quality(self) -> LineQuality | None:
+        """None where nothing was measured."""
+
 
 class Metrics:
     """The metrics of one worker, and its registry."""
@@ -95,8 +115,10 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=registry)
-        self._models, self._purposes, self._codes = _Bounded(), _Bounded(), _Bounded()
-        self._reasons = _Bounded()
+        self.worker = WorkerMetrics(registry)
+        self._line = LineMetrics(registry)
+        self._models, self._purposes, self._codes = _Bounded(MAX_MODELS), _Bounded(MAX_PURPOSES), _Bounded()
+        self._reasons, self._reconnect_reasons = _Bounded(), _Bounded()
         self._live: set[str] = set()
 
         self._calls_active = Gauge("claimline_calls_active", "Calls that are answered and not over.", registry=registry)
@@ -210,6 +232,14 @@ class Metrics:
             registry=registry,
         )
         self.webhook_endpoint("ok")
+        self._outbox_writable = Gauge(
+            "claimline_outbox_writable", "1 where the outbox takes what calls write, 0 where not.", registry=registry
+        )
+        self._journal_held = Gauge(
+            "claimline_journal_held",
+            "Messages held in memory until the outbox takes them.",
+            registry=registry,
+        )
         self._reconnects = Counter(
             "claimline_realtime_reconnects_total",
             "Realtime sessions reopened in a call.",
@@ -228,8 +258,6 @@ class Metrics:
             ["field"],
             registry=registry,
         )
-        for state in CLAIM_STATES:
-            self._claims.labels(state)
         self._audio_token_difference = Counter(
             "claimline_audio_token_difference_total",
             "Audio tokens reported over, or under, what the audio should have been counted as.",
@@ -242,6 +270,27 @@ class Metrics:
             ["limit", "event"],
             registry=registry,
         )
+        self._begin_at_zero()
+
+    def _begin_at_zero(self) -> None:
+        """Without a zero before it, `increase` does not see the first of a kind."""
+        for limit in LIMITS:
+            for event in LIMIT_EVENTS:
+                self._cost_limit.labels(limit, event)
+        for code in REALTIME_ERRORS:
+            self._errors.labels(self._codes(code))
+        for reason in RECONNECTS:
+            self._reconnects.labels(self._reconnect_reasons(reason))
+        for reason in NO_ROOM:
+            self._calls.labels("rejected", self._reasons(reason))
+        for verdict in Verdict:
+            self._webhook_attempts.labels(verdict.value)
+        for field in READ_BACK:
+            self._claim_conflicts.labels(field)
+        for complete in ("true", "false"):
+            self._recordings.labels(complete)
+        for state in CLAIM_STATES:
+            self._claims.labels(state)
         for source in SOURCES:
             self._turns.labels(source)
         for kind in KINDS:
@@ -264,6 +313,10 @@ class Metrics:
         """A call was refused before it became one of ours."""
         self._calls.labels(result, self._reasons(reason)).inc()
 
+    def call_taken_over(self, ending: Ended) -> None:
+        """A call was closed for a worker that died; it had been counted nowhere."""
+        self._calls.labels(ending.result, self._reasons(ending.reason)).inc()
+
     def call_answered(self, call: CallFigures) -> None:
         """A caller is connected."""
         self._live.add(call.call_id)
@@ -285,6 +338,8 @@ class Metrics:
         if call.answered_s is None:
             return
         self._call_duration.observe(call.duration_s)
+        if call.line_quality is not None:
+            self._line.observe(call.call_id, call.line_quality)
         cost_usd = call.ledger.cost_usd
         if cost_usd is not None:
             self._call_cost.labels(self._models(call.model)).observe(float(cost_usd), {"call_id": call.call_id})
@@ -359,7 +414,7 @@ class Metrics:
 
     def realtime_reconnected(self, reason: str) -> None:
         """A call's Realtime session was reopened."""
-        self._reconnects.labels(self._reasons(reason)).inc()
+        self._reconnects.labels(self._reconnect_reasons(reason)).inc()
 
     # -- delivery --------------------------------------------------------------------------------------------------
 
@@ -378,18 +433,24 @@ class Metrics:
         for one in get_args(EndpointState):
             self._webhook_endpoint.labels(one).set(one == state)
 
+    def journal(self, held: int, *, writable: bool) -> None:
+        """So many messages wait for the disk, and whether it takes them."""
+        self._journal_held.set(held)
+        self._outbox_writable.set(writable)
+
 
 class _Bounded:
-    """Lets the first `MAX_LABEL_VALUES` values through, cut to a length; all others are ``other``."""
+    """Lets the first `most` values through, cut to a length; all others are ``other``."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MAX_LABEL_VALUES) -> None:
+        self._most = most
         self._known: set[str] = set()
 
     def __call__(self, value: str) -> str:
         value = value[:MAX_LABEL_CHARS]
         if value in self._known:
             return value
-        if len(self._known) >= MAX_LABEL_VALUES:
+        if len(self._known) >= self._most:
             return OTHER
         self._known.add(value)
         return value

@@ -193,6 +193,18 @@ class Sidecar:
             ready.append(turn.result(len(self._done), self._doubt, answer_to(item_id), now_s))
         return ready
 
+    def as_they_stand(
+        self, reason: str, now_s: float, answer_to: Callable[[str], str] = lambda _item_id: ""
+    ) -> list[TranscribedTurn]:
+        """Open turns in order, as they would leave if nothing more came, which would be for `reason`."""
+        if not self._turns:
+            return []
+        turns = [turn for item_id in self._order if (turn := self._turns.get(item_id)) is not None]
+        return [
+            turn.as_it_stands(reason).result(number, self._doubt, answer_to(turn.item_id), now_s)
+            for number, turn in enumerate(turns, len(self._done) + 1)
+        ]
+
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _request(self, turn: Turn, now_s: float) -> ResponseCreate:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -140,6 +140,10 @@ class Turn:
             self.failure = "session_lost"
         self.known_s = now_s
         return not self.answered
+
+    def as_it_stands(self, reason: str) -> Turn:
+        """The turn as if nothing more came, which would be for `reason`."""
+        return self if self.answered else replace(self, failure=reason)
 
     def _closed(self) -> None:
         self.due_s = self.asked_s = None

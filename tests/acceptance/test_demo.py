@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from service.demo.listening import find_faults
 from tests.acceptance.product import DemoRun, schema_of
 
-pytestmark = [pytest.mark.real, pytest.mark.speech]
+pytestmark = [pytest.mark.alone, pytest.mark.real, pytest.mark.speech]
 
 LIMIT_S = 200.0
 """From now on; it may be over already."""

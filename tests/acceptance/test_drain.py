@@ -16,7 +16,7 @@ from tests import peers
 from tests.acceptance.product import SECRET, has_ended, serving
 from tests.speech_material import LINE_HZ, Prompt, load, words
 
-pytestmark = [pytest.mark.real, pytest.mark.speech]
+pytestmark = [pytest.mark.alone, pytest.mark.real, pytest.mark.speech]
 
 PROMPT = Prompt("asterisk", "number-not-answering", "The number is not answering.")
 LEAD_S = 4.0

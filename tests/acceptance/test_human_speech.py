@@ -17,7 +17,7 @@ from tests.acceptance.busy_minute import BusyMinute, SpokenCall
 from tests.acceptance.product import SECRET, schema_of
 from tests.speech_material import characters, digits, word_error_rate, word_errors
 
-pytestmark = [pytest.mark.real, pytest.mark.speech]
+pytestmark = [pytest.mark.alone, pytest.mark.real, pytest.mark.speech]
 
 MAX_WORD_ERROR_RATE = 0.06
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.acceptance.busy_minute import BURST, CALLS, REFUSALS_PER_S, REFUSED_S, BusyMinute
 
-pytestmark = [pytest.mark.real, pytest.mark.speech]
+pytestmark = [pytest.mark.alone, pytest.mark.real, pytest.mark.speech]
 
 MAX_GAP_P99_MS = 25.0
 

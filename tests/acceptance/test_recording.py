@@ -16,6 +16,7 @@ from tests.acceptance.product import serving
 from tests.bench.marks import FRAME_MS, FRAME_SAMPLES, RATE_HZ, Pcm, Reference, noise
 
 pytestmark = [
+    pytest.mark.alone,
     pytest.mark.real,
     pytest.mark.skipif(bool(peers.missing_peers()), reason=f"not installed: {peers.missing_peers()}"),
 ]

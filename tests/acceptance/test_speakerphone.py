@@ -12,7 +12,7 @@ from tests.bench.echo import Seen, call, sentence
 from tests.speakerphone import EchoPath
 from tests.speech_material import words
 
-pytestmark = [pytest.mark.real, pytest.mark.speech]
+pytestmark = [pytest.mark.alone, pytest.mark.real, pytest.mark.speech]
 
 ECHO = EchoPath(level_db=-20, delay_ms=150)
 LAST_WORDS = "full legal name?"

@@ -11,7 +11,18 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import echo, idle, interruption, network, outbox, resampling, round_trip, setup_time, stall
+from tests.bench import (
+    echo,
+    idle,
+    interruption,
+    network,
+    outbox,
+    resampling,
+    round_trip,
+    scraping,
+    setup_time,
+    stall,
+)
 from tests.bench.bench import FULL, QUICK, Bench, Lengths
 from tests.bench.engines import Engine
 from tests.bench.figures import Measurement
@@ -25,6 +36,7 @@ MEASUREMENTS: dict[str, Callable[[Bench], Measurement]] = {
     "setup": setup_time.measure,
     "one": round_trip.one_call,
     "three": round_trip.three_calls,
+    "scraping": scraping.measure,
     "jitter": network.jitter,
     "loss": network.jitter_and_loss,
     "interruption": interruption.measure,

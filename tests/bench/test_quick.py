@@ -70,10 +70,11 @@ def test_tables_replace_the_old_ones_in_the_document(tmp_path: Path) -> None:
     assert "today" not in document.read_text()
 
 
+@pytest.mark.alone
 @pytest.mark.real
 def test_a_short_run_gives_every_figure(tmp_path: Path) -> None:
     # The others repeat these under load, jitter, loss and a stall; `make bench` runs them all.
-    measured = ["idle", "setup", "one", "interruption", "resampler", "outbox"]
+    measured = ["idle", "setup", "one", "interruption", "scraping", "resampler", "outbox"]
     assert set(measured) <= set(MEASUREMENTS)
     run(measured, QUICK, tmp_path)
     entries = json.loads((tmp_path / "results.json").read_text())["entries"]
@@ -94,6 +95,9 @@ def test_a_short_run_gives_every_figure(tmp_path: Path) -> None:
     assert 0 < figures["Setting a call up", "ACK → greeting max"] < 10_000
     assert 0 < figures["Interruption", "interruption → silence p50"] < 1000
     assert figures["Interruption", "interruptions without truncation"] == 0
+    assert 0 < figures["Scraped while three calls talk", "scrape p50"] < 50
+    assert figures["Scraped while three calls talk", "holes in the outgoing sequence numbers"] == 0
+    assert figures["Scraped while three calls talk", "frames lost on the way up"] < 5
     assert 0 < figures["Resampler", "a frame up"] < 10_000
     assert figures["Delivery", "transcripts"] == QUICK.transcripts
     assert 0 < figures["Delivery", "transcript → receiver p50"] < 10_000

@@ -41,7 +41,7 @@ class Worker:
                 stderr=log,
             )
         try:
-            self.sip_port = self._until_ready(directory)
+            self.sip_port, self.http_url = self._until_ready(directory)
         except BaseException:
             self._process.kill()
             self._process.wait()
@@ -63,7 +63,7 @@ class Worker:
         if self._process.stdout is not None:
             self._process.stdout.close()
 
-    def _until_ready(self, directory: Path) -> int:
+    def _until_ready(self, directory: Path) -> tuple[int, str]:
         output = self._process.stdout
         assert output is not None
         end_s = time.monotonic() + READY_TIMEOUT_S
@@ -71,6 +71,6 @@ class Worker:
         while time.monotonic() < end_s and self._process.poll() is None:
             if select.select([output], [], [], 0.2)[0]:
                 said += os.read(output.fileno(), 4096)
-                if found := re.search(rb"sip:claims@[^:]+:(\d+)", said):
-                    return int(found[1])
+                if found := re.search(rb"sip:claims@[^:]+:(\d+).*?(http://[^/\s]+)", said):
+                    return int(found[1]), found[2].decode()
         raise RuntimeError(f"claimline serve did not get ready: {(directory / 'worker.log').read_text()[-500:]}")

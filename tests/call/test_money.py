@@ -11,13 +11,11 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from service import check
 from service.app import COST_LIMIT, Worker
 from service.billing.limits import Budget
 from service.call.wrap_up import WRAP_UP_S
 from service.clock import Clock
 from service.config import Config, Transcription
-from service.errors import ClaimlineError
 from service.outbox.outbox import Outbox
 from service.realtime.commands import ResponseCreate
 from tests.call.test_endurance import Call, Server, talking
@@ -268,11 +266,6 @@ async def test_the_hours_limit_ends_calls_and_refuses_new_ones_while_it_lasts(
     assert registry.get_sample_value("claimline_calls_total", {"result": "rejected", "reason": "cost_limit"}) == 1
     clock.now_s += 3600
     assert worker._not_ready_because(outbox) == []
-
-
-async def test_claimline_check_names_a_model_that_no_limit_would_see() -> None:
-    with pytest.raises(ClaimlineError, match=r"no price for house: set prices\.overrides, .* no limit will see them"):
-        await check._prices(Config(limits={"call_usd": "1"}, realtime={"model": "house"}))  # type: ignore[arg-type]
 
 
 def test_limits_that_cannot_see_a_models_costs_are_said_at_the_start() -> None:

@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import aiohttp
 import pytest
@@ -20,24 +19,10 @@ from service.errors import ConfigError
 from service.http.server import HttpServer, build_app, check_exposure
 from service.schemas import TYPES, schema_json
 from service.telemetry.metrics import Metrics
+from tests.http.in_memory import Calls, Outbox
 
 BEARER = "a token with ümlaut"
 Client = TestClient[web.Request, web.Application]
-
-
-class Calls:
-    """Two calls in memory."""
-
-    def __init__(self) -> None:
-        self.known = {"call_1": {"call_id": "call_1", "cost_usd": "0.0042616"}, "call_2": {"call_id": "call_2"}}
-
-    def live_and_recent(self) -> list[dict[str, Any]]:
-        return list(self.known.values())
-
-    def find(self, call_id: str) -> dict[str, Any] | None:
-        if call_id == "broken":
-            raise RuntimeError("secret detail")
-        return self.known.get(call_id)
 
 
 @asynccontextmanager
@@ -45,7 +30,7 @@ async def served(token: str | None = None, reasons: list[str] | None = None) -> 
     settings = Http(token=SecretStr(token) if token is not None else None)
     metrics = Metrics()
     metrics.responded("call_1", 0.2)
-    app = build_app(settings, metrics, Calls(), lambda: reasons or [])
+    app = build_app(settings, metrics, Calls(), lambda: reasons or [], deliveries=Outbox(), dial=str)
     async with TestClient(TestServer(app)) as client:
         yield client
 
@@ -155,13 +140,14 @@ def test_loopback_needs_no_token(bind: str) -> None:
 
 
 async def test_it_listens_on_a_free_port_and_lets_it_go() -> None:
-    async with HttpServer(Http(port=0), Metrics(), Calls(), list) as server:
+    async with HttpServer(Http(port=0), Metrics(), Calls(), list, deliveries=Outbox(), dial=str) as server:
         assert server.port > 0
         url = f"http://127.0.0.1:{server.port}/healthz"
         async with aiohttp.ClientSession() as session, session.get(url) as answer:
             assert answer.status == 200
+        same = HttpServer(Http(port=server.port), Metrics(), Calls(), list, deliveries=Outbox(), dial=str)
         with pytest.raises(ConfigError, match=rf"http\.port: cannot listen on 127\.0\.0\.1 port {server.port}"):
-            async with HttpServer(Http(port=server.port), Metrics(), Calls(), list):
+            async with same:
                 pass
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", server.port)

@@ -27,9 +27,11 @@ from service.outbox.delivery import EXPIRE_S, Deliverer, MessageSender
 from service.outbox.message import Claim, MessageFilter
 from service.outbox.outbox import Outbox
 from service.outbox.pace import BURST_S
+from service.outbox.presence import Presence
 from service.outbox.receiver import Fault, Receiver
 from service.outbox.sender import Sender
 from service.outbox.signature import Secret
+from service.outbox.takeover import Takeover
 from tests.outbox.hand_clock import HandClock
 from tests.outbox.many_messages import write_messages
 
@@ -365,12 +367,13 @@ async def test_a_receiver_that_lied_gets_the_whole_call_by_a_replay(
     assert ids[:3] == ids[3:], "under the same ids"
 
 
-async def test_a_worker_shows_which_state_the_endpoint_is_in(outbox: Outbox, wall: HandClock) -> None:
+async def test_a_worker_shows_which_state_the_endpoint_is_in(outbox: Outbox, wall: HandClock, tmp_path: Path) -> None:
     worker = Worker(Config())
+    takeover = Takeover(outbox, Presence(tmp_path / "outbox.db", "w"), "w")
     registry = worker._metrics.registry
 
     async def until_shown(state: str) -> None:
-        tending = asyncio.create_task(worker._tend(outbox))
+        tending = asyncio.create_task(worker._tend(outbox, takeover))
         async with asyncio.timeout(5.0):
             while not registry.get_sample_value("claimline_webhook_endpoint_state", {"state": state}):  # noqa: ASYNC110
                 await asyncio.sleep(0.001)

@@ -30,12 +30,23 @@ def test_the_reference_lists_exactly_the_metrics_there_are() -> None:
     }
 
 
-def test_the_dashboard_asks_only_for_documented_metrics() -> None:
-    dashboard = json.loads((ROOT / "deploy" / "grafana" / "dashboards" / "claimline.json").read_text("utf-8"))
-    queries = " ".join(target["expr"] for panel in dashboard["panels"] for target in panel["targets"])
-    asked = {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"claimline_\w+", queries)}
-    assert asked <= set(_documented_metrics())
-    assert len(asked) > 15
+def _asked(expressions: str) -> set[str]:
+    return {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"claimline_\w+", expressions)}
+
+
+def test_dashboards_and_alerts_ask_only_for_documented_metrics() -> None:
+    dashboards = [
+        json.loads(path.read_text("utf-8")) for path in (ROOT / "deploy" / "grafana").glob("dashboards/*.json")
+    ]
+    panels = [panel for dashboard in dashboards for panel in dashboard["panels"]]
+    shown = _asked(" ".join(target["expr"] for panel in panels for target in panel.get("targets", ())))
+    alerts = (ROOT / "deploy" / "prometheus" / "alerts.yml").read_text("utf-8")
+    watched = _asked(alerts)
+    documented = set(_documented_metrics())
+    assert shown <= documented
+    assert watched <= documented
+    assert len(shown) > 30
+    assert len(watched) > 10
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -56,6 +56,32 @@ def test_root_installs_only_what_is_missing(programs: Path) -> None:
     assert calls[1].endswith(" install --no-install-recommends two")
 
 
+def apt_knows(programs: Path, *packages: str) -> None:
+    stand_in(programs, "apt-cache", f'case " {" ".join(packages)} " in *" $2 "*) exit 0;; *) exit 100;; esac')
+
+
+@pytest.mark.parametrize(("known", "installed"), [(("one", "two", "odd"), "one two odd"), (("one", "two"), "one two")])
+def test_a_package_that_apt_may_not_have_is_left_out_where_it_has_not(
+    programs: Path, known: tuple[str, ...], installed: str
+) -> None:
+    debian(programs, uid=0)
+    apt_knows(programs, *known)
+    done = run(programs, str(SCRIPTS / "debian-packages.sh"), "one", "odd?", "two")
+    assert done.returncode == 0, done.stderr
+    calls = (programs / "apt.log").read_text().splitlines()
+    assert sorted(calls[1].partition("--no-install-recommends ")[2].split()) == sorted(installed.split())
+    assert ("tests that need it are skipped" in done.stdout) == ("odd" not in known)
+
+
+def test_only_a_package_that_apt_does_not_have_is_missing_and_nothing_is_done(programs: Path) -> None:
+    debian(programs, uid=1000, installed="one")
+    apt_knows(programs)
+    done = run(programs, str(SCRIPTS / "debian-packages.sh"), "one", "odd?")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    apt_knows(programs, "odd")
+    assert "install --no-install-recommends odd" in run(programs, str(SCRIPTS / "debian-packages.sh"), "odd?").stderr
+
+
 def test_sudo_is_used_where_it_asks_no_password(programs: Path) -> None:
     debian(programs, uid=1000)
     stand_in(programs, "sudo", 'shift; [ "$1" = true ] || exec "$@"')

@@ -7,6 +7,7 @@ import re
 import uuid
 from collections import Counter
 from types import TracebackType
+from typing import Self
 
 HOST = "127.0.0.1"
 SDP = (
@@ -25,7 +26,7 @@ class RawPeer(asyncio.DatagramProtocol):
         self.port = 0
         self.messages: list[str] = []
 
-    async def __aenter__(self) -> RawPeer:
+    async def __aenter__(self) -> Self:
         self._transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
             lambda: self, local_addr=(HOST, 0)
         )

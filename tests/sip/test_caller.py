@@ -16,6 +16,7 @@ from sip.wav import read_line_audio, write_line_audio
 from tests import peers
 
 pytestmark = [
+    pytest.mark.alone,
     pytest.mark.real,
     pytest.mark.skipif(bool(peers.missing_peers()), reason=f"not installed: {peers.missing_peers()}"),
 ]

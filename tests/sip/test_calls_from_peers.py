@@ -16,6 +16,7 @@ from tests.peers import Codec
 from tests.sip.desk import Line, answer_and_echo, desk
 
 pytestmark = [
+    pytest.mark.alone,
     pytest.mark.real,
     pytest.mark.skipif(bool(peers.missing_peers()), reason=f"not installed: {peers.missing_peers()}"),
 ]

@@ -39,6 +39,32 @@ def test_after_a_stall_the_clock_rests_once(monkeypatch: pytest.MonkeyPatch) -> 
     assert rests == [YIELD_S]
 
 
+@pytest.mark.parametrize(("gap_s", "missed"), [(0.021, 0), (0.039, 0), (0.045, 1), (0.059, 1), (0.062, 2), (0.305, 14)])
+def test_deadlines_that_pass_without_a_tick_are_counted(
+    monkeypatch: pytest.MonkeyPatch, gap_s: float, missed: int
+) -> None:
+    now_s = 100.0
+    monkeypatch.setattr(sip.clock, "time", SimpleNamespace(monotonic=lambda: now_s, sleep=lambda _: None))
+    clock = BridgeClock(lambda: None)
+    for step_s in (0.02, 0.02, gap_s, 0.001, 0.001):
+        now_s += step_s
+        clock.beat()
+        clock.heard()
+        clock.end_of_tick()
+    assert clock.missed_deadlines == missed
+
+
+def test_a_clock_without_a_call_misses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 100.0
+    monkeypatch.setattr(sip.clock, "time", SimpleNamespace(monotonic=lambda: now_s, sleep=lambda _: None))
+    clock = BridgeClock(lambda: None)
+    for step_s in (0.02, 5.0):
+        now_s += step_s
+        clock.beat()
+        clock.end_of_tick()
+    assert clock.missed_deadlines == 0
+
+
 async def test_a_late_loop_gets_one_tick_not_many(monkeypatch: pytest.MonkeyPatch) -> None:
     endpoint = Endpoint(Sip(), lambda leg: None, lambda refusal: None, lambda level, line: None)
     leg, ticks = SipLeg(INVITE, asyncio.get_running_loop(), lambda leg, order: None), list[int]()

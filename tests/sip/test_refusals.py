@@ -16,10 +16,11 @@ from service.call.leg import Confirmed, Ended
 from service.errors import ConfigError
 from sip.endpoint import Endpoint
 from tests import peers
-from tests.sip.desk import SETTINGS, Desk, desk
-from tests.sip.raw import SDP, RawPeer
+from tests.sip.desk import SETTINGS, Desk, Line, answer_and_echo, desk
+from tests.sip.raw import SDP, RawPeer, to_tag
 
 pytestmark = [
+    pytest.mark.alone,
     pytest.mark.real,
     pytest.mark.skipif(bool(peers.missing_peers()), reason=f"not installed: {peers.missing_peers()}"),
 ]
@@ -46,6 +47,33 @@ async def test_a_peer_that_is_not_allowed_gets_403(tmp_path: Path) -> None:
     assert not party.lines
     assert Counter((refusal.code, refusal.reason) for refusal in party.refusals) == {(403, "not_allowed"): 10}
     assert party.refusals[0].invite.peer == "127.0.0.1"
+
+
+async def test_who_takes_the_place_of_a_caller_just_gone_is_not_hung_up_on() -> None:
+    """PJSIP gives the slot of a call to the next before its object is destroyed, which ends whatever the slot holds."""
+
+    def answer_three(line: Line) -> None:
+        if len(party.lines) <= 3:
+            answer_and_echo(line)
+        else:
+            line.leg.refuse(480, "Not now")
+
+    async with (
+        desk(answer_three, SETTINGS.model_copy(update={"max_calls": 4})) as party,
+        RawPeer(party.port) as caller,
+    ):
+        tags = {name: await caller.dial(name) for name in ("a", "b", "c")}
+        for number in range(6):
+            call, branch = f"brief{number}", f"z9hG4bKbrief{number}"
+            caller.send(caller.request("INVITE", call=call, branch=branch, body=SDP))
+            answer = await caller.answer(call, "INVITE", 1)
+            assert answer.startswith("SIP/2.0 480"), answer
+            caller.send(caller.request("ACK", call=call, branch=branch, to_tag=to_tag(answer)))
+        for name, tag in tags.items():
+            await caller.hang_up(name, tag)
+        for line in party.lines:
+            await line.ended()
+    assert len(party.lines) == 9
 
 
 async def test_the_fourth_call_gets_503_until_one_of_three_has_ended(tmp_path: Path) -> None:

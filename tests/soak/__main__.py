@@ -12,12 +12,13 @@ from pathlib import Path
 
 from tests.bench.machine import machine
 from tests.bench.report import Entry, Report, lines
-from tests.soak import deaths, long_call, ten_minutes
+from tests.soak import deaths, kills, long_call, ten_minutes
 
 Progress = Callable[[str], None]
 RUNS: dict[str, Callable[[int, bool, Progress], Entry]] = {
     "long-call": lambda seed, _short, progress: long_call.measure(seed, progress),
     "deaths": lambda seed, short, progress: deaths.measure(seed, progress, short=short),
+    "kills": lambda seed, short, progress: kills.measure(seed, progress, short=short),
     "ten-minutes": lambda _seed, short, progress: ten_minutes.measure(
         ten_minutes.SHORT_S if short else ten_minutes.FULL_S, progress
     ),

@@ -27,8 +27,11 @@ _WORD = (4000 * np.sin(2 * np.pi * VOICE_HZ * np.arange(WORD_MS * WIRE_HZ // 100
 class CodewordRecognizer:
     """Reads codewords."""
 
+    def __init__(self, recognition_s: float = RECOGNITION_S) -> None:
+        self._recognition_s = recognition_s
+
     async def transcribe(self, pcm24k: Pcm16, /) -> Transcript:
-        await asyncio.sleep(RECOGNITION_S)
+        await asyncio.sleep(self._recognition_s)
         return Transcript(str(read(pcm24k)))
 
 
@@ -54,6 +57,6 @@ class CodewordDialogue(ScriptedDialogue):
         return Said(f"Answer {digits} {words}", tool)
 
 
-def codeword_speech() -> Speech:
+def codeword_speech(recognition_s: float = RECOGNITION_S) -> Speech:
     """For an engine whose callers speak codewords."""
-    return Speech(LoudnessDetector, CodewordRecognizer(), ToneVoice(), CodewordDialogue)
+    return Speech(LoudnessDetector, CodewordRecognizer(recognition_s), ToneVoice(), CodewordDialogue)

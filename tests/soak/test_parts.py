@@ -14,6 +14,8 @@ from tests import peers
 from tests.soak.codewords import Heard, length_ms, parsed, read, spoken
 from tests.soak.judge import judged
 from tests.soak.scripts import Turn
+from tests.soak.verdict_on_kills import Delivered, Kept, Verdict
+from tests.soak.verdict_on_kills import judged as judged_kills
 from tests.soak.websocket_tap import WebsocketTap
 from tests.soak.witness import Moment, Witness
 
@@ -108,3 +110,47 @@ def test_what_is_wrong_with_a_call_is_found() -> None:
     torn = msgspec.json.decode(msgspec.json.encode(messages(*WHOLE)))
     torn[1]["data"]["seq"] = 7
     assert not judged(SAID, torn).numbered
+
+
+def deliveries(*items: str) -> list[Delivered]:
+    """A whole call, as far as the verdict looks into it, each message taken once."""
+    turns = [{"item_id": item, "turn": number, "source": "none"} for number, item in enumerate(items, 1)]
+    messages: list[tuple[str, dict[str, Any]]] = [
+        ("call.started", {}),
+        *(("turn.transcribed", turn) for turn in turns),
+        ("call.ended", {"turns": len(turns), "reason": "interrupted"}),
+    ]
+    return [
+        Delivered(
+            f"msg_{seq}", msgspec.json.encode({"type": type_, "data": {"call_id": "c", "seq": seq} | data}), "taken"
+        )
+        for seq, (type_, data) in enumerate(messages, 1)
+    ]
+
+
+def faults(verdict: Verdict) -> set[str]:
+    aims = {"not_ended_once", "not_numbered", "out_of_order", "turns_missing", "turns_twice", "turns_out_of_order"}
+    return {name for name in (*aims, "other_ids") if getattr(verdict, name)}
+
+
+def test_a_killed_worker_s_call_is_found_whole() -> None:
+    whole = deliveries("u1", "u2")
+    repeated = [*whole, Delivered(whole[1].webhook_id, whole[1].body, "duplicate")]
+    verdict = judged_kills({"c": Kept(["u1", "u2"])}, repeated)
+    assert faults(verdict) == set()
+    assert (verdict.calls, verdict.interrupted, verdict.duplicates) == (1, 1, 1)
+
+
+def test_what_is_wrong_after_kills_is_found() -> None:
+    kept = {"c": Kept(["u1", "u2"])}
+    whole = deliveries("u1", "u2")
+    assert faults(judged_kills(kept, [])) == {"not_ended_once", "not_numbered", "turns_missing", "turns_out_of_order"}
+    assert faults(judged_kills(kept, deliveries("u1"))) == {"turns_missing", "turns_out_of_order"}
+    assert faults(judged_kills(kept, deliveries("u1", "u2", "u1"))) == {"turns_twice", "turns_out_of_order"}
+    assert faults(judged_kills(kept, deliveries("u2", "u1"))) == {"turns_out_of_order"}
+    assert faults(judged_kills(kept, [whole[1], whole[0], *whole[2:]])) == {"out_of_order"}
+    assert faults(judged_kills(kept, whole[:-1])) == {"not_ended_once", "not_numbered"}
+    assert faults(judged_kills(kept, [*whole[:2], *whole[3:]])) >= {"not_numbered", "turns_missing"}
+    again = Delivered("msg_other", whole[1].body, "failed")
+    assert faults(judged_kills(kept, [*whole, again])) == {"other_ids"}
+    assert judged_kills(kept, whole).against_schema == 4

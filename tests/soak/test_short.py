@@ -6,7 +6,7 @@ import pytest
 
 from tests import peers
 from tests.bench.report import Entry
-from tests.soak import deaths, long_call
+from tests.soak import deaths, kills, long_call
 
 
 def missed(entry: Entry) -> list[str]:
@@ -29,3 +29,14 @@ def test_websockets_die_in_real_calls_and_nothing_is_lost() -> None:
     if missing := peers.missing_peers():
         pytest.skip(f"not installed: {missing}")
     assert missed(deaths.measure(1, print, short=True)) == []
+
+
+@pytest.mark.real
+def test_workers_are_killed_in_calls_and_every_journalled_turn_is_delivered_once() -> None:
+    entry = kills.measure(1, print, short=True)
+    assert missed(entry) == []
+    figures = {one.name: one.value for one in entry.measurement.figures}
+    assert figures["kills with calls open in the outbox"] >= 5
+    assert figures["turns journalled"] >= 3
+    assert figures["calls closed in a dead worker's place"] >= 5
+    assert figures["of them failed by it"] >= 1

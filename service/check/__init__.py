@@ -1,0 +1,1 @@
+"""`claimline check`: tries everything that the configuration names, and says what to mend."""
