@@ -79,13 +79,12 @@ class Editing:
     def summarized(self, response: Response, now_s: float) -> ItemCreate | None:
         """A response for us has ended. Gives the item that puts the summary at the head of the conversation."""
         attempt = self._attempt
-        if attempt is None or attempt.text is not None or (response.metadata or {}).get("item_id") != attempt.item_id:
+        if attempt is None or attempt.text is not None or response.tag("item_id") != attempt.item_id:
             return None
-        text = "".join(part.text or "" for item in response.output for part in item.content).strip()
-        if response.status != "completed" or not text:
+        if response.status != "completed" or not response.text:
             self._give_up(now_s)
             return None
-        attempt.text = text[:MAX_SUMMARY_CHARS]
+        attempt.text = response.text[:MAX_SUMMARY_CHARS]
         return summary_item(attempt.item_id, attempt.text, at_the_head=True)
 
     def refused(self, event_id: str, now_s: float) -> None:

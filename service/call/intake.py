@@ -86,7 +86,7 @@ class ClaimIntake:
 
     def response_done(self, response: Response) -> None:
         """A response of ours has ended."""
-        number = (response.metadata or {}).get("number", "")
+        number = response.tag("number")
         if not self._asking.awaits(number):
             return
         if self._desk.take_in(noted(response), self._latest):

@@ -49,4 +49,4 @@ def summary_item(item_id: str, text: str, *, at_the_head: bool) -> ItemCreate:
 
 def is_summary(response: Response) -> bool:
     """Whether a summary was asked for with this response."""
-    return (response.metadata or {}).get("purpose") == PURPOSE
+    return response.purpose == PURPOSE

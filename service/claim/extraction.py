@@ -121,7 +121,7 @@ def lines_of(talk: Sequence[Said]) -> str:
 
 def is_claim(response: Response) -> bool:
     """Whether the response was asked for by `claim_request`."""
-    return (response.metadata or {}).get("purpose") == PURPOSE
+    return response.purpose == PURPOSE
 
 
 def noted(response: Response) -> str | None:

@@ -126,7 +126,7 @@ class Observed:
             case ResponseDone(response=response):
                 self._ended.add(response.id)
                 if (cell := self._cell_of(response)) is not None:
-                    _settle(cell, _text(response), _failure(response), entry, now_s)
+                    _settle(cell, response.text, _failure(response), entry, now_s)
             case ServerError(error=error):
                 self._error(error)
 
@@ -141,19 +141,14 @@ class Observed:
         return self._cells.setdefault((item_id, method), _Cell())
 
     def _cell_of(self, response: Response) -> _Cell | None:
-        metadata = response.metadata or {}
-        method = self._methods.get(metadata.get(METHOD_KEY, ""))
-        return self._cells.get((metadata.get("item_id", ""), method)) if method is not None else None
+        method = self._methods.get(response.tag(METHOD_KEY))
+        return self._cells.get((response.tag("item_id"), method)) if method is not None else None
 
 
 def _settle(cell: _Cell, text: str, problem: str | None, entry: Entry | None, now_s: float) -> None:
     cell.entry = entry or cell.entry
     if cell.done_s is None and cell.problem is None:
         cell.text, cell.problem, cell.done_s = text.strip(), problem, now_s
-
-
-def _text(response: Response) -> str:
-    return "".join(part.text for item in response.output for part in item.content if part.text is not None)
 
 
 def _failure(response: Response) -> str | None:

@@ -66,6 +66,20 @@ class Response(msgspec.Struct, frozen=True):
     usage: dict[str, Any] | None = None
     metadata: dict[str, str] | None = None
 
+    @property
+    def purpose(self) -> str:
+        """What we asked for it for, beside the conversation; empty for the agent's own."""
+        return self.tag("purpose")
+
+    def tag(self, name: str) -> str:
+        """A value of `metadata`; empty where it is not there."""
+        return (self.metadata or {}).get(name, "")
+
+    @property
+    def text(self) -> str:
+        """The words that were written, not spoken, without white space around them."""
+        return "".join(part.text or "" for item in self.output for part in item.content).strip()
+
 
 class Event(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
     """What every server event carries."""

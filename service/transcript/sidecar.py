@@ -104,13 +104,13 @@ class Sidecar:
 
     def response_done(self, response: Response, priced: Priced | None, now_s: float) -> None:
         """A response of ours has ended. The first that is completed counts, of whichever try."""
-        metadata = response.metadata or {}
-        turn = self._turns.get(metadata.get("item_id", ""))
+        turn = self._turns.get(response.tag("item_id"))
+        attempt = (response.metadata or {}).get("attempt", "1")
         if response.status == "completed":
             self._refusals.answered()
             if turn is not None and turn.text is None:
                 turn.heard(response, priced)
-        elif turn is not None and turn.asked_s is not None and metadata.get("attempt", "1") == str(turn.tries):
+        elif turn is not None and turn.asked_s is not None and attempt == str(turn.tries):
             turn.priced = priced or turn.priced
             details = response.status_details
             code = details.error.code if details and details.error else None
@@ -239,4 +239,4 @@ class Sidecar:
 
 def is_ours(response: Response) -> bool:
     """Whether the sidecar asked for this response."""
-    return (response.metadata or {}).get("purpose") == PURPOSE
+    return response.purpose == PURPOSE

@@ -102,9 +102,7 @@ class Turn:
 
     def heard(self, response: Response, priced: Priced | None) -> None:
         """A response has its text, whichever try it belongs to."""
-        parts = (part.text for item in response.output for part in item.content)
-        self.text = "".join(part for part in parts if part is not None).strip()
-        self.priced, self.failure = priced, None
+        self.text, self.priced, self.failure = response.text, priced, None
         self._closed()
 
     def failed(self, why: str, again_s: float | None) -> None:
