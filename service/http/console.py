@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hmac
 import time
 from importlib import resources
 from urllib.parse import parse_qs
 
 from aiohttp import web
 
-from service.http.feed import Deliveries, message_json
-from service.http.login import LOGIN_S, Logins
+from service.http.feed import Deliveries
+from service.http.login import LOGIN_S, Logins, same_token
 from service.http.stream import EventStreams
 from service.outbox.message import MessageFilter
 from service.outbox.store import OutboxError
@@ -76,15 +75,17 @@ class Console:
             found = await self._deliveries.find(MessageFilter(call_id=request.match_info["call_id"]), MESSAGES)
         except OutboxError as error:
             raise web.HTTPServiceUnavailable(reason="the outbox cannot be read") from error
-        return web.json_response({"messages": [message_json(message) for message in found]})
+        messages = [message.as_json() for message in found]
+        for message in messages:
+            del message["call_id"]  # it is in the path
+        return web.json_response({"messages": messages})
 
     async def log_in(self, request: web.Request) -> web.Response:
         """Take the token from the form, give the cookie."""
         if request.content_type != "application/x-www-form-urlencoded":
             raise web.HTTPUnsupportedMediaType(reason="post the form")
-        given = parse_qs(await request.text()).get("token", [""])[0].strip()
-        # Compared as bytes: compare_digest refuses str that is not ASCII.
-        if not self._token or not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self._token):
+        given = parse_qs(await request.text()).get("token", [""])[0]
+        if not self._token or not same_token(given, self._token):
             return self.login_form(wrong=True)
         answer = web.Response(status=303, headers={"Location": "/"})
         answer.set_cookie(

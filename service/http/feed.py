@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from service.clock import rfc3339
 from service.outbox.message import Message, MessageFilter, OutboxStats
 from service.outbox.store import OutboxError
 
@@ -109,17 +108,3 @@ class Feed:
         if known is None or known[1] != data:
             self._version += 1
             self._topics[topic] = (self._version, data)
-
-
-def message_json(message: Message) -> dict[str, Any]:
-    """A webhook message for `GET /calls/{call_id}/messages`."""
-    return {
-        "webhook_id": message.webhook_id,
-        "seq": message.seq,
-        "type": message.type,
-        "state": message.state,
-        "attempts": message.attempts,
-        "last_error": message.last_error,
-        "created_at": rfc3339(message.created_at_s),
-        "sent_at": rfc3339(message.sent_at_s) if message.sent_at_s is not None else None,
-    }

@@ -11,7 +11,7 @@ from service.clock import rfc3339
 from service.config import Config
 from service.errors import ClaimlineError
 from service.outbox.arguments import Subparsers, add_json, add_parser, age_s, count, moment, print_line
-from service.outbox.message import Message, MessageFilter
+from service.outbox.message import MessageFilter
 from service.outbox.outbox import PURGED_AT_ONCE
 from service.outbox.receiver_command import add_receiver
 from service.outbox.sqlite import SqliteOutboxStore
@@ -80,7 +80,7 @@ def _list(args: argparse.Namespace, config: Config) -> int:
         stats = store.stats(time.time())
     if args.json:
         for message in messages:
-            print_line(json.dumps(_as_json(message)))
+            print_line(json.dumps(message.as_json()))
         return 0
     for message in messages:
         print_line(
@@ -102,7 +102,7 @@ def _show(args: argparse.Namespace, config: Config) -> int:
         body = store.body(args.webhook_id)
     if not found or body is None:
         raise ClaimlineError(f"no message {args.webhook_id} in {config.outbox.path}")
-    shown = _as_json(found[0]) | {"body": json.loads(body)}
+    shown = found[0].as_json() | {"body": json.loads(body)}
     print_line(json.dumps(shown, indent=None if args.json else 2, ensure_ascii=args.json))
     return 0
 
@@ -136,17 +136,3 @@ def _purge(args: argparse.Namespace, config: Config) -> int:
 
 def _open(config: Config) -> SqliteOutboxStore:
     return SqliteOutboxStore(config.outbox.path, create=False)
-
-
-def _as_json(message: Message) -> dict[str, object]:
-    return {
-        "webhook_id": message.webhook_id,
-        "call_id": message.call_id,
-        "seq": message.seq,
-        "type": message.type,
-        "state": message.state,
-        "attempts": message.attempts,
-        "last_error": message.last_error,
-        "created_at": rfc3339(message.created_at_s),
-        "sent_at": rfc3339(message.sent_at_s) if message.sent_at_s is not None else None,
-    }

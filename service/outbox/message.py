@@ -82,6 +82,20 @@ class Message:
     created_at_s: float
     sent_at_s: float | None
 
+    def as_json(self) -> dict[str, Any]:
+        """Ready for JSON, times as RFC 3339; without the body."""
+        return {
+            "webhook_id": self.webhook_id,
+            "call_id": self.call_id,
+            "seq": self.seq,
+            "type": self.type,
+            "state": self.state,
+            "attempts": self.attempts,
+            "last_error": self.last_error,
+            "created_at": rfc3339(self.created_at_s),
+            "sent_at": rfc3339(self.sent_at_s) if self.sent_at_s is not None else None,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class MessageFilter:
