@@ -14,6 +14,11 @@ MAX_LOGINS = 64
 """Beyond it the oldest is logged out."""
 
 
+def same_token(given: str, token: bytes) -> bool:
+    """Whether this is the token, found in constant time. Compared as bytes: compare_digest refuses other than ASCII."""
+    return hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), token)
+
+
 class Logins:
     """The values of the cookies that are valid; `now_s` is monotonic."""
 

@@ -8,7 +8,6 @@ name that it points at 127.0.0.1.
 from __future__ import annotations
 
 import asyncio
-import hmac
 import ipaddress
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -21,6 +20,7 @@ from service.config import Http
 from service.errors import ConfigError
 from service.http.console import Console
 from service.http.feed import Deliveries, Feed, WatchedCalls
+from service.http.login import same_token
 from service.http.stream import EventStreams
 from service.schemas import TYPES, schema_json
 from service.telemetry.metrics import Metrics
@@ -189,8 +189,7 @@ def _guard(token: str, console: Console) -> Any:
                 raise web.HTTPForbidden(reason="ask for this machine by a loopback address, or set http.token")
             return await handler(request)
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        # Compared as bytes: compare_digest refuses str that is not ASCII.
-        right = hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), expected)
+        right = same_token(given, expected)
         if not (scheme.lower() == "bearer" and right) and not console.logged_in(request):
             if request.path == "/":
                 return console.login_form()
