@@ -1,4 +1,4 @@
-"""What every outbox store must do, whatever it is kept in: order, leases, the endpoint's failures, gaps, mending.
+"""What every outbox store must do, whatever it is kept in: order, leases, failures, gaps, mending, dead workers.
 
 A store is held against it by a subclass in a test module, whose fixture `open_store` opens the same store again and
 again, as processes that share it would:
@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from service.errors import LocalProtocolError
-from service.outbox.message import Claim, MessageFilter, encode_data
+from service.outbox.message import Claim, LeftCall, MessageFilter, encode_data
 from service.outbox.store import OutboxStore
 
 NOW_S = 1_762_300_000.0
@@ -44,6 +44,25 @@ def only(claims: list[Claim]) -> Claim:
 def data_of(claim: Claim) -> dict[str, Any]:
     """`data` of its body."""
     data: dict[str, Any] = json.loads(claim.body)["data"]
+    return data
+
+
+def echo_will(call: LeftCall) -> list[tuple[str, bytes]]:
+    """Last words that tell what the store handed over: the call's messages and its will."""
+    types = [type_ for type_, _ in call.messages]
+    return [("call.ended", encode_data({"types": types, "will": (call.will or b"").decode()}))]
+
+
+def finish(store: OutboxStore, worker_id: str = "worker-1", lapsed_before_s: float = NOW_S + LEASE_S + 1) -> str | None:
+    """Close a call of that worker."""
+    return store.finish_call_of(worker_id, lapsed_before_s, NOW_S, echo_will)
+
+
+def ended(store: OutboxStore, call_id: str = "a") -> dict[str, Any]:
+    """`data` of the call's last message, whose type is call.ended."""
+    last = store.find(MessageFilter(call_id=call_id), 100)[-1]
+    assert last.type == "call.ended"
+    data: dict[str, Any] = json.loads(store.body(last.webhook_id) or b"")["data"]
     return data
 
 
@@ -320,6 +339,56 @@ class StoreConformance:
         before = store.stats(NOW_S)
         store.check()
         assert store.stats(NOW_S) == before
+
+    # -- calls whose worker died ---------------------------------------------------------------------------------------
+
+    def test_a_call_is_closed_with_its_last_words_once_however_many_try(
+        self, open_store: Callable[[], OutboxStore]
+    ) -> None:
+        first, second = open_store(), open_store()
+        fill(first, "a", 2)
+        fill(first, "b", 1)
+        first.note("a", b"the will")
+        assert sorted(filter(None, (finish(first), finish(second), finish(first), finish(second)))) == ["a", "b"]
+        told = ended(first, "a")
+        assert (told["types"], told["will"], told["seq"]) == (["turn.transcribed"] * 2, "the will", 3)
+        assert ended(first, "b")["will"] == ""
+        with pytest.raises(LocalProtocolError):
+            first.append("a", "turn.transcribed", b"{}", NOW_S, NOW_S)
+        with pytest.raises(LocalProtocolError):
+            first.note("a", b"{}")
+
+    def test_a_call_is_closed_whole_or_not_at_all(self, store: OutboxStore) -> None:
+        fill(store)
+
+        def breaks(_: LeftCall) -> list[tuple[str, bytes]]:
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            store.finish_call_of("worker-1", NOW_S + 2 * LEASE_S, NOW_S, breaks)
+        assert len(store.find(MessageFilter(call_id="a"), 100)) == 3
+        assert finish(store) == "a"
+
+    def test_a_lease_that_was_renewed_in_between_keeps_the_call(self, store: OutboxStore) -> None:
+        fill(store)
+        assert store.open_workers() == {"worker-1": NOW_S + LEASE_S}
+        store.renew_calls("worker-1", NOW_S + LEASE_S, LEASE_S)
+        assert finish(store) is None
+        assert store.open_workers() == {"worker-1": NOW_S + 2 * LEASE_S}
+
+    def test_a_will_stands_until_the_next_one_or_the_end_of_its_call(self, store: OutboxStore) -> None:
+        fill(store, count=0)
+        store.append("a", "call.started", b"{}", NOW_S, NOW_S, will=b"of the message")
+        store.append("a", "claim.updated", b"{}", NOW_S, NOW_S)
+        store.open_call("b", "worker-1", NOW_S + 1, LEASE_S)
+        store.note("b", b"the first")
+        store.note("b", b"the second")
+        store.open_call("c", "worker-1", NOW_S + 2, LEASE_S)
+        store.append("c", "call.ended", b"{}", NOW_S, NOW_S, will=b"too late")
+        store.end_call("c", NOW_S)
+        assert [finish(store, lapsed_before_s=NOW_S + 100) for _ in "abc"] == ["a", "b", None]
+        assert (ended(store, "a")["will"], ended(store, "b")["will"]) == ("of the message", "the second")
+        assert store.open_workers() == {}
 
     # -- insurance claims ----------------------------------------------------------------------------------------------
 

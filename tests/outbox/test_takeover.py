@@ -12,7 +12,6 @@ from typing import Any
 import jsonschema
 import pytest
 
-from service.errors import LocalProtocolError
 from service.outbox.last_words import last_words
 from service.outbox.message import LeftCall, MessageFilter, encode_data
 from service.outbox.outbox import CALL_LEASE_S, Outbox
@@ -122,48 +121,6 @@ def test_a_transcript_too_large_for_a_webhook_is_left_out() -> None:
 
 
 # -- the store ---------------------------------------------------------------------------------------------------------
-
-
-def test_a_call_is_closed_once_however_many_try(open_store: Callable[[], SqliteOutboxStore]) -> None:
-    first, second = open_store(), open_store()
-    leave(first)
-    assert finish(first) == "a"
-    assert finish(second) is None
-    assert finish(first) is None
-    with pytest.raises(LocalProtocolError):
-        first.append("a", "turn.transcribed", b"{}", NOW_S, NOW_S)
-    with pytest.raises(LocalProtocolError):
-        first.note("a", will())
-
-
-def test_a_call_is_closed_whole_or_not_at_all(store: SqliteOutboxStore) -> None:
-    leave(store)
-
-    def breaks(_: LeftCall) -> list[tuple[str, bytes]]:
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        store.finish_call_of("dead", NOW_S + 100, NOW_S, breaks)
-    assert len(said(store)) == 2
-    assert finish(store) == "a"
-
-
-def test_a_lease_that_was_renewed_in_between_keeps_the_call(store: SqliteOutboxStore) -> None:
-    leave(store)
-    assert store.open_workers() == {"dead": NOW_S + CALL_LEASE_S}
-    store.renew_calls("dead", NOW_S + CALL_LEASE_S, CALL_LEASE_S)
-    assert finish(store) is None
-
-
-def test_a_will_is_of_the_message_it_came_with_and_goes_with_its_call(store: SqliteOutboxStore) -> None:
-    leave(store, "a")
-    leave(store, "b")
-    store.append("a", "turn.transcribed", encode_data(turn(2)), NOW_S, NOW_S, will=will(turns=2))
-    store.append("a", "call.ended", b"{}", NOW_S, NOW_S)
-    store.end_call("a", NOW_S)
-    assert finish(store) == "b"
-    assert [one["type"] for one in said(store, "a")].count("call.ended") == 1
-    assert store._db.execute("SELECT count(*) FROM wills").fetchone() == (0,)
 
 
 def test_killed_between_the_last_message_and_the_end_says_nothing_twice(store: SqliteOutboxStore) -> None:
