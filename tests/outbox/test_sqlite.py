@@ -56,6 +56,13 @@ def test_a_file_of_the_first_version_is_brought_up_to_date(path: Path) -> None:
     store.close()
 
 
+def test_a_will_goes_with_its_call(store: SqliteOutboxStore) -> None:
+    fill(store)
+    store.note("a", b"{}")
+    store.end_call("a", NOW_S)
+    assert store._db.execute("SELECT count(*) FROM wills").fetchone() == (0,)
+
+
 def test_the_file_is_its_owners_alone(path: Path, store: SqliteOutboxStore) -> None:
     fill(store)
     for file in path.parent.iterdir():
