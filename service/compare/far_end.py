@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -12,11 +11,10 @@ from pathlib import Path
 from service.app import agent_instructions, session_target
 from service.call.sessions import Session, Sessions, Target
 from service.config import Config
-from service.demo.processes import command
+from service.demo.processes import embedded_engine
 from service.errors import ClaimlineError
 from service.realtime.client import Received, SessionError, open_session
 
-ENGINE_READY_S = 90.0
 ENGINE_CONNECT_S = 30.0
 """A busy machine must not make the local engine unreachable."""
 
@@ -32,13 +30,8 @@ async def realtime_server(config: Config, report: Callable[[str], None]) -> Asyn
         return
     report("realtime.url is not set: starting the embedded engine (it is no language model) …")
     log = Path(tempfile.gettempdir()) / f"claimline-compare-engine-{os.getpid()}.log"
-    async with command(
-        "engine", {"CLAIMLINE_ENGINE__PORT": "0"}, log, ready_word="engine ready", timeout_s=ENGINE_READY_S
-    ) as says:
-        found = re.search(r"ws://\S+", says)
-        if found is None:
-            raise ClaimlineError(f"the engine named no address; its log: {log}")
-        update = {"url": found.group(), "connect_timeout_s": ENGINE_CONNECT_S}
+    async with embedded_engine(log) as url:
+        update = {"url": url, "connect_timeout_s": ENGINE_CONNECT_S}
         yield config.model_copy(update={"realtime": config.realtime.model_copy(update=update)})
     log.unlink(missing_ok=True)
 

@@ -16,7 +16,7 @@ import aiohttp
 import numpy as np
 
 from service.demo.caller import DemoCaller
-from service.demo.processes import command
+from service.demo.processes import command, embedded_engine
 from service.demo.screen import Screen
 from service.demo.summary import sum_up
 from service.engine.voice import Voice
@@ -30,7 +30,6 @@ from sip.caller import CALLER
 from sip.endpoint import Endpoint
 from sip.wav import write_line_audio
 
-ENGINE_READY_S = 90.0
 WORKER_READY_S = 30.0
 CALL_S = 240.0
 DELIVERED_S = 20.0
@@ -66,17 +65,10 @@ class Demo:
             receiver = Receiver(parse_secrets(secret), on_message=self._delivered, journal=out / "webhooks.jsonl")
             async with receiver:
                 screen.step("starting the engine (loads speech recognition and voice) …")
-                engine = command(
-                    "engine",
-                    {"CLAIMLINE_ENGINE__PORT": "0"},
-                    out / "engine.log",
-                    ready_word="engine ready",
-                    timeout_s=ENGINE_READY_S,
-                )
-                async with engine as engine_says:
+                async with embedded_engine(out / "engine.log") as engine_url:
                     screen.step("starting the service …")
                     settings = {
-                        "CLAIMLINE_REALTIME__URL": _found(r"ws://\S+", engine_says),
+                        "CLAIMLINE_REALTIME__URL": engine_url,
                         "CLAIMLINE_REALTIME__SESSION__AUDIO__OUTPUT__SPEED": str(AGENT_SPEED),
                         "CLAIMLINE_REALTIME__EVENT_LOG": str(scratch / "events"),
                         "CLAIMLINE_SIP__BIND": "127.0.0.1",

@@ -1,10 +1,11 @@
-"""The demo's other processes: the engine and the worker, started as a user would start them."""
+"""Engine and worker as processes of their own, started as a user would start them."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -12,6 +13,8 @@ from pathlib import Path
 from service.errors import ClaimlineError
 
 STOP_TIMEOUT_S = 20.0
+ENGINE_READY_S = 90.0
+"""Speech models are read from a disk that may be slow, on cores that may be busy."""
 
 
 @contextlib.asynccontextmanager
@@ -46,6 +49,20 @@ async def command(
             except TimeoutError:
                 process.kill()
                 await process.wait()
+
+
+@contextlib.asynccontextmanager
+async def embedded_engine(log: Path) -> AsyncIterator[str]:
+    """The embedded engine on a free port of loopback until the context ends; gives its URL.
+
+    Raises `ClaimlineError` where it does not get ready; `log` then says why.
+    """
+    settings = {"CLAIMLINE_ENGINE__PORT": "0"}
+    async with command("engine", settings, log, ready_word="engine ready", timeout_s=ENGINE_READY_S) as says:
+        found = re.search(r"ws://\S+", says)
+        if found is None:
+            raise ClaimlineError(f"the engine named no address; its log: {log}")
+        yield found.group()
 
 
 async def _until_ready(

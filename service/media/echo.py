@@ -81,20 +81,22 @@ class EchoControl:
         """The next frames, in order, without the echo of what was played: none while the caller is not heard, and then
         all that were held."""
         played = np.frombuffer(frame.played, dtype="<i2")
-        if max(int(played.max()), -int(played.min())) >= QUIET:
+        played_peak = _peak(played)
+        if played_peak >= QUIET:
             self._quiet_frames = 0
         elif self._quiet_frames < self._tail_frames:
             self._quiet_frames += 1
             if self._quiet_frames == self._tail_frames:
                 self._filter.forget_played()
         heard = np.frombuffer(frame.pcm, dtype="<i2")
+        heard_peak = _peak(heard)
         if self._quiet_frames == self._tail_frames:
-            self._open_frames = HANGOVER_FRAMES if int(heard.max()) >= LOUD else max(0, self._open_frames - 1)
+            self._open_frames = HANGOVER_FRAMES if heard_peak >= LOUD else max(0, self._open_frames - 1)
             return self._released(frame)
         proved = self._heard_energy > PROVED * self._rest_energy
-        faint = max(int(heard.max()), -int(heard.min())) < FAINT
+        faint = heard_peak < FAINT
         self._unsampled = 0 if faint or proved or not self._open_frames else (self._unsampled + 1) % SAMPLED
-        absent = self._is_absent(spoken=int(played.max()) >= SPOKEN, faint=faint)
+        absent = self._is_absent(spoken=played_peak >= SPOKEN, faint=faint)
         if faint or absent or self._unsampled:
             self._filter.skip(played.astype(np.float32))
             self._open_frames = HANGOVER_FRAMES if absent and not faint else max(0, self._open_frames - 1)
@@ -149,6 +151,10 @@ def evidence(split: Split) -> float:
     """How far a frame stands out of what echo and noise explain; 0 and more (see `EVIDENCE`)."""
     explained = split.doubt_power + MISMATCH * split.echo_power + NOISE_POWER
     return float(np.log1p(split.rest_power / explained).mean())
+
+
+def _peak(samples: NDArray[np.int16]) -> int:
+    return max(int(samples.max()), -int(samples.min()))
 
 
 def _energy(samples: NDArray[np.generic]) -> float:

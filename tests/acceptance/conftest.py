@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -11,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from service.demo.processes import command
+from service.demo.processes import embedded_engine
 from tests import peers
 from tests.acceptance.busy_minute import BusyMinute, busy_minute
 from tests.acceptance.product import DemoRun
@@ -58,12 +57,8 @@ def demo(
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def engine_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """The embedded engine as a process of its own."""
-    log = tmp_path_factory.mktemp("engine") / "engine.log"
-    settings = {"CLAIMLINE_ENGINE__PORT": "0"}
-    async with command("engine", settings, log, ready_word="engine ready", timeout_s=90) as says:
-        found = re.search(r"ws://\S+", says)
-        assert found is not None
-        yield found.group()
+    async with embedded_engine(tmp_path_factory.mktemp("engine") / "engine.log") as url:
+        yield url
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

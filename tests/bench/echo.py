@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import tempfile
 import time
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from service.config import Sip
-from service.demo.processes import command
+from service.demo.processes import embedded_engine
 from service.media.echo import EchoControl
 from service.media.ring import UplinkFrame
 from tests.acceptance.product import Service, serving
@@ -33,7 +32,6 @@ AT_ONCE = 3
 LOUD = 100
 QUIET_S = 0.5
 """Longer than the agent's pauses between sentences."""
-ENGINE_TIMEOUT_S = 90.0
 RECORD_TIMEOUT_S = 15.0
 """From BYE to the call's last transcript."""
 
@@ -138,19 +136,11 @@ async def _calls(bench: Bench, scratch: Path, cases: Sequence[Case], seconds: fl
             bench.progress(str(case))
             seen[case] = await call(service, case.path, seconds, sentence() if case.speaks else None)
 
-    async with command(
-        "engine",
-        {"CLAIMLINE_ENGINE__PORT": "0"},
-        scratch / "engine.log",
-        ready_word="ready",
-        timeout_s=ENGINE_TIMEOUT_S,
-    ) as says:
-        url = re.search(r"ws://\S+", says)
-        assert url is not None
+    async with embedded_engine(scratch / "engine.log") as url:
         for tail_ms in dict.fromkeys(case.tail_ms for case in cases):
             place = scratch / str(tail_ms)
             place.mkdir()
-            async with serving(place, url.group(), SIP__ECHO_TAIL_MS=str(tail_ms)) as service:
+            async with serving(place, url, SIP__ECHO_TAIL_MS=str(tail_ms)) as service:
                 await asyncio.gather(*(place_call(service, case) for case in cases if case.tail_ms == tail_ms))
     return seen
 
