@@ -23,7 +23,9 @@ TRY_S = 1.0
 SETTLE_PACKETS = 25
 BACKLOG = 800
 AT_ONCE = 8
-MAX_GAP_P99_MS = 25.0
+MAX_GAP_MS = 300.0
+"""Less than one hung try would cost a call that waited for it; a busy machine alone stays below (the bench knows by how
+much)."""
 LOUD = 500.0
 
 
@@ -67,7 +69,7 @@ async def test_the_audio_of_a_live_call_does_not_suffer(tmp_path: Path, capsys: 
     assert hung == AT_ONCE
     assert delivered > 300
     assert set((np.diff([packet.sequence for packet in rtp.packets]) % 65536).tolist()) == {1}
-    assert p99_ms <= MAX_GAP_P99_MS
+    assert gaps_ms.max() < MAX_GAP_MS
     assert quality["rx_loss_percent"] == 0
     assert quality["uplink_frames_dropped"] == 0
     last_second = rtp.heard()[-8000:].astype(float)

@@ -169,8 +169,10 @@ async def look_back(page: chromium.Page) -> None:
     await page.until(has("#call table", "call.ended"))
     await page.until("!" + has("#call table", "waiting"))
     await page.until("document.querySelectorAll('.drawing .message.sent circle').length >= 3")
-    await page.value("location.reload()")
-    await page.until("document.querySelectorAll('.drawing svg rect').length === 2")  # The address names the call.
+    await page.value("window.old = true; location.reload()")
+    # The address names the call.
+    await page.until("!window.old && document.querySelectorAll('.drawing svg rect').length === 2")
+    await page.until(has("#recent-rows", "success: caller_hung_up"))
 
 
 async def look_differently(page: chromium.Page) -> None:
