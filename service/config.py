@@ -289,8 +289,8 @@ class Webhook(_Section):
     """Of one try, whole; the Standard Webhooks specification names 15-30 s."""
     parallel_calls: PositiveInt = 8
     """Calls delivered side by side; within a call messages go one by one."""
-    max_per_s: Annotated[float, Field(gt=0, le=10_000)] = 300.0
-    """How fast a backlog drains when the endpoint answers again."""
+    max_per_s: Annotated[float, Field(gt=0, le=10_000)] = 100.0
+    """How fast a backlog drains when the endpoint answers again: live calls on the same cores hear more than this."""
     max_age_s: Seconds = 14 * 86_400.0
     """A message that was not delivered by then is given up."""
     allowed_networks: tuple[IPvAnyNetwork, ...] = LOOPBACK

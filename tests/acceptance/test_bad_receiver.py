@@ -67,7 +67,7 @@ async def test_the_audio_of_a_live_call_does_not_suffer(tmp_path: Path, capsys: 
             f" gap between packets p99 {p99_ms:.1f} ms, largest {gaps_ms.max():.1f} ms\n"
         )
     assert hung == AT_ONCE
-    assert delivered > 300
+    assert delivered > 100
     assert set((np.diff([packet.sequence for packet in rtp.packets]) % 65536).tolist()) == {1}
     assert gaps_ms.max() < MAX_GAP_MS
     assert quality["rx_loss_percent"] == 0
