@@ -160,6 +160,7 @@ class Deliverer:
                 await self._outbox.give_up(claim, outcome.error)
             case Verdict.DISABLED:
                 await self._outbox.disable(claim, outcome.error)
+                _log.error("webhook_disabled", detail=outcome.detail)
             case Verdict.RETRY | Verdict.THROTTLED:
                 await self._outbox.retry(
                     claim,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import standardwebhooks
+from structlog.testing import capture_logs
 
 from service.config import LOOPBACK
 from service.outbox.backoff import Outcome, Verdict
@@ -174,8 +175,10 @@ async def test_410_stops_delivery_and_drain_does_not_wait_for_it(outbox: Outbox)
     sender = MemorySender(lambda claim: Outcome(Verdict.DISABLED, "HTTP 410") if gone else DELIVERED)
     await fill(outbox, ["call_1"], 3)
     async with delivering(outbox, sender) as deliverer:
-        async with asyncio.timeout(10.0):
-            stats = await deliverer.drain(60.0)
+        with capture_logs() as logs:
+            async with asyncio.timeout(10.0):
+                stats = await deliverer.drain(60.0)
+        assert [line["event"] for line in logs if line["log_level"] == "error"] == ["webhook_disabled"]
         assert (stats.endpoint, stats.pending, len(sender.tried)) == ("disabled", 3, 1)
         gone = False
         await outbox.resume()
