@@ -10,6 +10,7 @@ from panels import Dashboard, Link, Query, Row, Text, graph, per_minute, quantil
 HERE = Path(__file__).parent / "dashboards"
 RARE = "30m"
 """Calls are few: what is counted once a call is looked at over so long."""
+CONSOLE = Link("This call in its worker's console", "http://${__field.labels.instance}/#${call_id}")
 ONE_CALL = Link("This call", "/d/claimline-call/one-call?var-call_id=${__field.labels.call_id}")
 LIVE = 'claimline_call_live_cost_usd{call_id="$call_id"}'
 """Is there while the call lives, with the `instance` of its worker."""
@@ -181,6 +182,18 @@ DELIVERY = Row(
         ),
         graph("Age of the oldest", "s", Query("max(claimline_outbox_oldest_age_seconds)", "oldest")),
         graph("Tries per minute", "none", per_minute("claimline_webhook_attempts_total", "outcome")),
+        graph(
+            "The backend's state", "none", Query("max by (state) (claimline_webhook_endpoint_state)", "{{state}}"),
+            about="Disabled: it answered 410, and nothing is sent until `claimline outbox resume`.",
+        ),
+        graph(
+            "Outbox writable", "none", Query("claimline_outbox_writable", "{{instance}}"),
+            about="0: the disk refuses what calls write, and new calls are refused.",
+        ),
+        graph(
+            "Messages held in memory", "none", Query("claimline_journal_held", "{{instance}}"),
+            about="Until the outbox takes them; lost if the worker is restarted.",
+        ),
     ),
 )  # fmt: skip
 ERRORS = Row(
@@ -217,16 +230,17 @@ CALL = Row(
     "Call $call_id",
     (
         Text(
-            "**[All that the service knows of this call](${claimline}/calls/${call_id})**: its turns, what they cost,"
-            " the quality of its line, how it ended. A worker remembers its last calls (`http.recent_calls`); after"
-            " that the webhooks and the log lines with this `call_id` have it.\n\nHere it is seen while it lived: what"
-            " it cost, and what its worker showed meanwhile."
+            "**[This call in the console](${claimline}/#${call_id})**, with its timeline, and"
+            " [all that the service knows of it](${claimline}/calls/${call_id}): turns, what they cost, the quality of"
+            " the line, how it ended. A worker remembers its last calls (`http.recent_calls`); after that the webhooks"
+            " and the log lines with this `call_id` have it.\n\nHere it is seen while it lived: what it cost, and what"
+            " its worker showed meanwhile."
         ),
         stat("Cost when last seen", "currencyUSD", f"last_over_time({LIVE}[$__range])"),
         stat(
             "Highest cost per minute", "currencyUSD", f"max_over_time(deriv({LIVE}[1m])[$__range:5s]) * 60",
         ),
-        graph("Cost so far", "currencyUSD", Query(LIVE, "{{instance}}"), width=12),
+        graph("Cost so far", "currencyUSD", Query(LIVE, "{{instance}}"), width=12, links=(CONSOLE,)),
         graph(
             "Calls on the same worker", "none",
             Query(_while_it_lived("claimline_calls_active"), "{{instance}}"), width=12,

@@ -30,6 +30,7 @@ RANGE = "1m"
 MAY_BE_ZERO = frozenset({
     "Dead letters", "Messages waiting and given up", "Lost by us, per minute", "Interruptions per minute", "Loss",
     "Realtime errors and sessions replaced, per minute", "Turns and interruptions, per minute",
+    "Messages held in memory",
 })  # fmt: skip
 """Panels one of whose lines says that nothing went wrong. That they are asked at all is still seen."""
 
