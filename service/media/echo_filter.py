@@ -24,8 +24,8 @@ Power = NDArray[np.floating[Any]]
 
 BLOCK = LINE_FRAME_SAMPLES
 BINS = BLOCK + 1
-PRIOR_DB = -4.0
-"""Gain that an unknown echo path is thought to have: louder than the loudest telephone should send back."""
+PRIOR = np.float32(10 ** (-4.0 / 10))
+"""Power gain (-4 dB) that an unknown echo path is thought to have: more than the loudest telephone should send back."""
 DRIFT = 0.04
 """Share of the path's power by which it may change in a frame: people move, and clocks differ (100 ppm were tried)."""
 SMOOTHING = 0.7
@@ -121,7 +121,7 @@ class EchoFilter:
 
     def _start_over(self) -> None:
         self._path[:] = 0
-        self._uncertainty[:] = 10 ** (PRIOR_DB / 10) / self._partitions
+        self._uncertainty[:] = PRIOR / self._partitions
         self._heard_energy = self._rest_energy = self._echo_energy = 0.0
 
     def _transformed(self, heard: Samples, played: Samples) -> tuple[Spectrum, tuple[Spectrum, Power]]:
@@ -162,6 +162,9 @@ class EchoFilter:
         drift += np.square(path.imag)
         drift *= np.float32(DRIFT)
         self._uncertainty += drift
+        # A path is never less known than at the start: while both sides talk, errors of the path raise its drift, which
+        # raises the step, which makes larger errors, until the echo seems to explain whatever the caller says.
+        self._uncertainty *= np.minimum(PRIOR / self._uncertainty.sum(axis=0), np.float32(1))
 
     def _constrain(self) -> None:
         """Circular to linear convolution: a partition's path is one block long."""

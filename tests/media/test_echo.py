@@ -148,6 +148,11 @@ def test_an_engine_that_gives_the_caller_back_is_no_echo() -> None:
     assert np.array_equal(cleaned(EchoControl(TAIL_MS), heard, played), heard)
 
 
+def test_who_talks_at_the_same_time_as_the_agent_for_minutes_is_heard_to_the_end() -> None:
+    heard, played = noise(240, seed=3), noise(240, seed=4)
+    assert np.array_equal(cleaned(EchoControl(TAIL_MS), heard, played), heard)
+
+
 def test_on_a_silent_handset_the_callers_first_word_passes_at_once_and_whole() -> None:
     played = agent(6)
     speech = g711(caller(6, at_s=3, to_s=5, rms=300.0))
