@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import io
+import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
@@ -12,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from service import __version__
-from service.config import Config, load
+from service.config import Config, load, local_host
 from service.errors import ClaimlineError
 
 WRONG_USE = 2
@@ -22,13 +24,21 @@ Run = Callable[[argparse.Namespace, Config], int]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. 0 on success, 1 where it failed, 2 on wrong use."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What callers said need not fit the terminal's character set.
+        sys.stdout.reconfigure(errors="backslashreplace")
     args = parser().parse_args(arguments)
     run: Run = args.run
     try:
-        return run(args, load(args.config))
+        code = run(args, load(args.config))
+        sys.stdout.flush()
     except ClaimlineError as error:
         print(f"claimline: {error}", file=sys.stderr)
         return WRONG_USE
+    except BrokenPipeError:
+        # Whoever read the output has seen enough (`| head`); what is still buffered must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except OSError as error:
         # Files and ports that cannot be had; the operating system's words name them.
         print(f"claimline: {error}", file=sys.stderr)
@@ -41,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return WRONG_USE
     except KeyboardInterrupt:
         return 130
+    else:
+        return code
 
 
 def _first(group: BaseExceptionGroup[ClaimlineError]) -> BaseException:
@@ -125,7 +137,7 @@ def _serve(_args: argparse.Namespace, config: Config) -> int:
         bound = address.sip
         print(
             f"claimline answers at {sip_uri(config, bound)} (UDP and TCP), "
-            f"{bound.max_calls} calls at once; console at http://{config.http.bind}:{address.http_port}/",
+            f"{bound.max_calls} calls at once; console at http://{local_host(config.http.bind)}:{address.http_port}/",
             flush=True,
         )
 

@@ -28,7 +28,9 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from service.errors import ConfigError
 
@@ -48,6 +50,19 @@ def _pattern(value: str) -> str:
         raise ValueError(f"is no regular expression: {error}") from None
     if pattern.search("") is not None:
         raise ValueError("finds an empty text, so it would be found everywhere")
+    return value
+
+
+def _url(value: str | None, *schemes: str) -> str | None:
+    if value is None:
+        return None
+    parts = urlsplit(value)
+    if parts.scheme not in schemes:
+        raise ValueError(f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+    if not parts.hostname:
+        raise ValueError("names no host")
+    # Both raise ValueError: later it would be raised in the middle of a call.
+    _ = parts.port, parts.hostname.encode("idna")
     return value
 
 
@@ -221,9 +236,7 @@ class Realtime(_Section):
     @field_validator("url")
     @classmethod
     def _websocket(cls, value: str | None) -> str | None:
-        if value is not None and urlsplit(value).scheme not in {"ws", "wss"}:
-            raise ValueError("must begin with ws:// or wss://")
-        return value
+        return _url(value, "ws", "wss")
 
 
 class Agent(_Section):
@@ -299,9 +312,7 @@ class Webhook(_Section):
     @field_validator("url")
     @classmethod
     def _http(cls, value: str | None) -> str | None:
-        if value is not None and urlsplit(value).scheme not in {"http", "https"}:
-            raise ValueError("must begin with http:// or https://")
-        return value
+        return _url(value, "http", "https")
 
 
 class Recording(_Section):
@@ -368,6 +379,17 @@ class Log(_Section):
     """Callers' words in the log; off, since they are personal data."""
 
 
+class _Environment(EnvSettingsSource):
+    """Variables; one that should hold JSON and does not is passed on, to be refused by its key like any wrong value."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        """See `EnvSettingsSource`."""
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value
+
+
 class Config(BaseSettings):
     """The whole configuration, checked and frozen. Made by `load`."""
 
@@ -400,17 +422,22 @@ class Config(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment stands over the file, which comes in as keyword arguments."""
-        return env_settings, init_settings
+        return _Environment(settings_cls), init_settings
 
     @property
     def realtime_url(self) -> str:
         """Where the Realtime server listens: the configured one, or the embedded engine."""
-        return self.realtime.url or f"ws://{self.engine.bind}:{self.engine.port}/v1/realtime"
+        return self.realtime.url or f"ws://{local_host(self.engine.bind)}:{self.engine.port}/v1/realtime"
 
     def secrets(self) -> tuple[str, ...]:
         """Every secret value in force, for the log's redaction."""
         held = (self.realtime.api_key, self.webhook.secret, self.http.token)
         return tuple(secret.get_secret_value() for secret in held if secret is not None)
+
+
+_HEADER_VALUE = re.compile(r"[ -~]*")
+_ALTERNATIVE = re.compile(r"server_vad|semantic_vad|RetentionRatio|int|constrained-int|(literal|dict)\[.*\]")
+"""What pydantic puts into the place of an error in a value that may be of several types: no key of ours."""
 
 
 def load(path: Path | None = None) -> Config:
@@ -436,14 +463,24 @@ def load(path: Path | None = None) -> Config:
 
 
 def _sentence(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    key = ".".join(str(part) for part in first["loc"] if part not in {"server_vad", "semantic_vad"})
-    match first["type"]:
+    wrong = error.errors(include_url=False, include_context=False, include_input=False)
+    keys = [".".join(str(part) for part in one["loc"] if not _ALTERNATIVE.fullmatch(str(part))) for one in wrong]
+    # Of a value that may be one thing or another, each is refused in turn; the deepest came nearest.
+    key = max((key for key in keys if key.startswith(keys[0])), key=lambda key: key.count("."))
+    return f"{key}: {', or '.join(dict.fromkeys(_said(one) for one, at in zip(wrong, keys, strict=True) if at == key))}"
+
+
+def _said(error: ErrorDetails) -> str:
+    match error["type"]:
         case "extra_forbidden":
-            return f"{key}: there is no such setting"
+            return "there is no such setting"
+        case "tuple_type":
+            return 'must be a list (in the environment as JSON, such as \'["a", "b"]\')'
+        case "dict_type" | "model_type":
+            return "must be a table (in the environment as JSON, or key by key)"
         case _:
-            message = first["msg"].removeprefix("Value error, ")
-            return f"{key}: {message[0].lower()}{message[1:]}"
+            message = error["msg"].removeprefix("Value error, ")
+            return f"{message[0].lower()}{message[1:]}"
 
 
 def _with_secrets(config: Config) -> Config:
@@ -454,6 +491,11 @@ def _with_secrets(config: Config) -> Config:
     api_key = _resolve("realtime.api_key", config.realtime.api_key, config.realtime.api_key_file)
     if api_key is None and fallback:
         api_key = SecretStr(fallback)
+    if api_key is not None and not _HEADER_VALUE.fullmatch(api_key.get_secret_value()):
+        # A websocket library that refuses the header quotes it in its error.
+        raise ConfigError(
+            "realtime.api_key: must be printable ASCII on one line: one key, no typographic quotes, no byte order mark"
+        )
     secret = _resolve("webhook.secret", config.webhook.secret, config.webhook.secret_file)
     token = _resolve("http.token", config.http.token, config.http.token_file)
     return config.model_copy(
@@ -481,6 +523,12 @@ def _read_secret(key: str, file: Path) -> str:
     return text
 
 
+def local_host(bind: str) -> str:
+    """The host in a URL that leads to what listens on this machine's address `bind`; by loopback where that is all."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind, bind)
+    return f"[{host}]" if ":" in host else host
+
+
 def is_loopback_url(url: str) -> bool:
     """Whether the URL's host is this machine."""
     host = urlsplit(url).hostname or ""
@@ -495,7 +543,7 @@ def is_loopback_url(url: str) -> bool:
 def check_serve(config: Config) -> None:
     """Refuse combinations that would cost money or leak: called before `serve` binds anything."""
     explicit_peers = "allowed_peers" in config.sip.model_fields_set
-    if not is_loopback_url(config.realtime_url) and not explicit_peers:
+    if config.realtime.url is not None and not is_loopback_url(config.realtime.url) and not explicit_peers:
         raise ConfigError(
             "sip.allowed_peers: name the networks that may call; realtime.url is not on loopback, so calls cost money"
         )

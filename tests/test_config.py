@@ -48,6 +48,12 @@ def test_the_environment_stands_over_the_file(tmp_path: Path, monkeypatch: pytes
         ('[realtime]\nurl = "http://x"\n', "realtime.url: must begin with ws:// or wss://"),
         ("[realtime.session.audio.input.turn_detection]\nsilence = 5\n", "silence: there is no such setting"),
         ('[webhook]\nurl = "ftp://x"\n', "webhook.url: must begin with http:// or https://"),
+        ('[webhook]\nurl = "https://"\n', "webhook.url: names no host"),
+        ('[realtime]\nurl = "wss://x:99999/"\n', "realtime.url: port out of range 0-65535"),
+        ('[realtime]\nurl = "wss://a..b/"\n', "realtime.url: "),
+        ("[transcription]\ncontext = 0\n", "transcription.context: input should be 'turn' or 'full', or input"),
+        ("[realtime.session.truncation]\nretention_ratio = 2\n", "realtime.session.truncation.retention_ratio: input"),
+        ('[sip]\nallowed_peers = "10.0.0.0/8"\n', "sip.allowed_peers: must be a list"),
         ('[redaction]\npatterns = { iban = "(" }\n', "redaction.patterns.iban: is no regular expression: missing )"),
         ('[redaction.patterns]\nx = "a*"\n', "redaction.patterns.x: finds an empty text"),
         ("sip = 5\n", "sip: "),
@@ -65,6 +71,22 @@ def test_a_wrong_key_is_refused_by_name(tmp_path: Path, text: str, sentence: str
 def test_a_wrong_variable_is_refused_by_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "1")
     with pytest.raises(ConfigError, match="there is no such setting"):
+        load()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("CLAIMLINE_SIP__ALLOWED_PEERS", "10.0.0.0/8", r"sip\.allowed_peers: must be a list \(in the environment"),
+        ("CLAIMLINE_PRICES__OVERRIDES", "gpt", r"prices\.overrides: must be a table"),
+        ("CLAIMLINE_SIP", "{port: 5", r"sip: must be a table"),
+    ],
+)
+def test_a_variable_that_is_no_json_is_refused_by_name(
+    name: str, value: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=sentence):
         load()
 
 
@@ -113,6 +135,17 @@ def test_a_secret_file_that_cannot_be_used_is_named(
         load()
 
 
+@pytest.mark.parametrize("key", [f"\ufeff{KEY}", f"{KEY}\n{KEY}", f"“{KEY}”"], ids=["bom", "two lines", "quotes"])
+def test_a_key_that_no_header_takes_is_refused_and_not_shown(
+    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "key").write_text(key, "utf-8")
+    monkeypatch.setenv("CLAIMLINE_REALTIME__API_KEY_FILE", str(tmp_path / "key"))
+    with pytest.raises(ConfigError, match=r"realtime\.api_key: must be printable ASCII") as refused:
+        load()
+    assert KEY not in str(refused.value)
+
+
 def test_openais_own_variable_is_read_unless_ours_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     config = load()
@@ -129,6 +162,21 @@ def test_strangers_may_not_spend_money(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"sip\.allowed_peers"):
         check_serve(load(toml(tmp_path, remote)))
     check_serve(load(toml(tmp_path, remote + '[sip]\nallowed_peers = ["192.0.2.0/24"]\n')))
+
+
+@pytest.mark.parametrize(
+    ("bind", "url"),
+    [
+        ("0.0.0.0", "ws://127.0.0.1:8765/v1/realtime"),
+        ("::1", "ws://[::1]:8765/v1/realtime"),
+        ("::", "ws://[::1]:8765/v1/realtime"),
+        ("10.0.0.5", "ws://10.0.0.5:8765/v1/realtime"),
+    ],
+)
+def test_the_embedded_engine_is_reached_wherever_it_listens_and_costs_nothing(bind: str, url: str) -> None:
+    config = Config(engine={"bind": bind})  # type: ignore[arg-type]
+    assert config.realtime_url == url
+    check_serve(config)
 
 
 def test_a_webhook_needs_its_secret(tmp_path: Path) -> None:

@@ -68,8 +68,11 @@ wait_for() { # PID WHAT COMMAND…
 }
 
 if [ "$engine" != - ]; then
+    # In a process group of its own: Ctrl-C must not end it under calls that the service still drains.
+    set -m
     .venv/bin/claimline "${options[@]}" engine &
     engine_pid=$!
+    set +m
     wait_for "$engine_pid" engine is_listening "$engine"
 fi
 .venv/bin/claimline "${options[@]}" serve &

@@ -10,6 +10,8 @@ from service.check.finding import Finding
 from service.config import Config, Sip
 
 WILDCARD = "0.0.0.0"
+ANYWHERE = "192.0.2.1"
+"""Stands for all addresses where their route is asked for: of documentation (RFC 5737), so nobody's."""
 
 
 def is_local(address: str) -> bool:
@@ -48,7 +50,8 @@ async def check(
         return [_public(sip, sip.public_address, outside=bool(outside), abroad=bool(abroad), is_local=is_local)]
     told = sip.bind if sip.bind != WILDCARD else None
     if told is None and outside:
-        told = towards(str(outside[0].network_address))
+        first = outside[0].network_address
+        told = towards(ANYWHERE if first.is_unspecified else str(first))
         if told is None:
             return [_failed(f"there is no route to {outside[0]}", "mend the network, or sip.allowed_peers")]
     if told is not None and ipaddress.ip_address(told).is_loopback and abroad:

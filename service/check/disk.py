@@ -15,7 +15,6 @@ from service.errors import ConfigError
 from service.outbox.message import OutboxStats
 from service.outbox.outbox import Outbox
 from service.outbox.schema import MIGRATIONS
-from service.recording.recorder import check_directory
 from service.recording.wav import BYTES_PER_S
 
 MOUNTS = Path("/proc/self/mounts")
@@ -48,7 +47,7 @@ def file_system_of(path: Path, mounts: str) -> str:
 async def outbox(config: Config) -> list[Finding]:
     """The outbox's file system, its room, and what waits in it."""
     path = config.outbox.path.absolute()
-    _try_directory(path.parent)
+    _try_directory(path.parent, "outbox.path")
     findings = [judge_place(path, file_system_of(path.resolve(), _mounts()), shutil.disk_usage(path.parent).free)]
     if path.exists():
         version = schema_version(path)
@@ -115,20 +114,39 @@ async def recording(config: Config) -> list[Finding]:
     directory = config.recording.directory
     if directory is None:
         return [Finding("recording", "ok", "recording.directory is not set: calls are not recorded")]
-    check_directory(directory)
-    hours = shutil.disk_usage(directory).free / BYTES_PER_S / 3600
+    tried = _try_nearest(directory, "recording.directory")
+    hours = shutil.disk_usage(tried).free / BYTES_PER_S / 3600
     says = f"{directory} has room for {hours:,.0f} hours of calls"
     if hours < RECORDING_LOW_H:
         return [Finding("recording", "warning", says, "make room: nothing is deleted by claimline")]
     return [Finding("recording", "ok", says)]
 
 
-def _try_directory(directory: Path) -> None:
+async def event_log(config: Config) -> list[Finding]:
+    """Nothing where it is off. Raises `ConfigError` where events cannot be written."""
+    directory = config.realtime.event_log
+    if directory is None:
+        return []
+    _try_nearest(directory, "realtime.event_log")
+    return [Finding("event_log", "ok", f"{directory} takes the events of each call, callers' words included")]
+
+
+def _try_nearest(directory: Path, setting: str) -> Path:
+    """Try a directory that `serve` makes, or what it would be made in. Gives what was tried.
+
+    Made here, it would belong to whoever runs the check, root perhaps, and be closed to the service.
+    """
+    tried = next(one for one in (directory.absolute(), *directory.absolute().parents) if one.exists())
+    _try_directory(tried, setting)
+    return tried
+
+
+def _try_directory(directory: Path, setting: str) -> None:
     try:
         with tempfile.TemporaryFile(dir=directory) as probe:
             probe.write(b"\0")
     except OSError as error:
-        raise ConfigError(f"outbox.path: cannot write to {directory} as user {os.getuid()}: {error.strerror}") from None
+        raise ConfigError(f"{setting}: cannot write to {directory} as user {os.getuid()}: {error.strerror}") from None
 
 
 def _mounts() -> str:

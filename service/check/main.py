@@ -57,8 +57,7 @@ async def examine(config: Config) -> AsyncIterator[Finding]:
         return [pjsip.judge(bound)]
 
     async def look_at_clocks() -> list[Finding]:
-        as_of = PriceTable.load(config.prices.overrides).as_of
-        return [clocks.judge(begun, _now(), dates, as_of)]
+        return [clocks.judge(begun, _now(), dates, PriceTable.load().as_of)]
 
     for found in running:
         yield found
@@ -74,6 +73,7 @@ async def examine(config: Config) -> AsyncIterator[Finding]:
         ("http", lambda: ports.http(config, running=bool(running))),
         ("outbox", lambda: disk.outbox(config)),
         ("recording", lambda: disk.recording(config)),
+        ("event_log", lambda: disk.event_log(config)),
         ("realtime", lambda: realtime.check(config, dates.append)),
         ("webhook", lambda: webhook.check(config, dates.append)),
         ("clock", look_at_clocks),

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from service.app import agent_instructions, session_target
 from service.call.sessions import Target
 from service.check.finding import Finding, ServerDate
-from service.config import Config
+from service.config import Config, is_loopback_url
 from service.realtime.client import SessionError, open_session
 
 SLOW_SHARE = 0.5
@@ -71,7 +71,8 @@ def judge(config: Config, opened: Opened) -> Finding:
             f"{says}; beyond realtime.connect_timeout_s ({limit_s:g} s) a caller gets 503",
             "look at the network between here and the server, or raise realtime.connect_timeout_s",
         )
-    if urlsplit(config.realtime_url).scheme == "ws" and config.realtime.api_key is not None:
+    plain = urlsplit(config.realtime_url).scheme == "ws" and not is_loopback_url(config.realtime_url)
+    if plain and config.realtime.api_key:
         return Finding("realtime", "warning", f"{says}; the key travels unencrypted", "use wss:// in realtime.url")
     return Finding("realtime", "ok", says)
 
@@ -79,7 +80,7 @@ def judge(config: Config, opened: Opened) -> Finding:
 def refused(config: Config, error: SessionError) -> Finding:
     """No session: what to mend, by reason."""
     match error.reason:
-        case "unauthorized" | "invalid_api_key" if config.realtime.api_key is None:
+        case "unauthorized" | "invalid_api_key" if not config.realtime.api_key:
             mend = "set realtime.api_key_file, or OPENAI_API_KEY: no key is set"
         case "unauthorized" | "invalid_api_key":
             mend = "check realtime.api_key: it is not the server's, or may not use this model"

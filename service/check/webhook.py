@@ -71,5 +71,9 @@ def _mend(detail: str) -> str:
     if "webhook.allowed_networks" in detail:
         return "add the endpoint's network to webhook.allowed_networks, or use its public https address"
     if detail.startswith("TLS"):
-        return "the endpoint's certificate must be valid for this name, by an authority that this machine trusts"
+        if "certificate" in detail.lower():
+            mend = "the endpoint's certificate must be valid for this name, by an authority that this machine trusts"
+        else:
+            mend = "check webhook.url: what answers at that port speaks no TLS that is understood here"
+        return mend
     return "check webhook.url, and that the endpoint runs and can be reached from here"

@@ -7,18 +7,17 @@ import json
 import aiohttp
 
 from service.check.finding import Finding
-from service.config import Http
+from service.config import Http, local_host
 
 TIMEOUT_S = 2.0
 ANSWER_BYTES_MAX = 16_384
-WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 
 
 async def check(http: Http) -> list[Finding]:
     """Nothing where nobody answers on `http.port`, or somebody else."""
     if http.port == 0:
         return []
-    url = f"http://{WILDCARDS.get(http.bind, http.bind)}:{http.port}/readyz"
+    url = f"http://{local_host(http.bind)}:{http.port}/readyz"
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as session,

@@ -103,7 +103,9 @@ def _show(args: argparse.Namespace, config: Config) -> int:
     if not found or body is None:
         raise ClaimlineError(f"no message {args.webhook_id} in {config.outbox.path}")
     shown = found[0].as_json() | {"body": json.loads(body)}
-    print_line(json.dumps(shown, indent=None if args.json else 2, ensure_ascii=args.json))
+    text = json.dumps(shown, indent=None if args.json else 2, ensure_ascii=args.json)
+    # What a stranger put into a header must not steer a terminal: JSON itself lets controls above U+007E through.
+    print_line("".join(c if c == "\n" or c.isprintable() else json.dumps(c)[1:-1] for c in text))
     return 0
 
 

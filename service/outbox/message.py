@@ -14,8 +14,8 @@ from service.errors import LocalProtocolError
 State = Literal["ready", "sent", "dead"]
 EndpointState = Literal["ok", "failing", "disabled"]
 
-INLINE_TRANSCRIPT_BYTES = 20_000
-"""Standard Webhooks asks for bodies below 20 kB: what is larger leaves without the whole transcript."""
+INLINE_TRANSCRIPT_BYTES = 19_500
+"""Standard Webhooks asks for bodies below 20 kB: data that are larger leave without the whole transcript."""
 
 
 @dataclass(frozen=True, slots=True)

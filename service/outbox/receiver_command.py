@@ -52,6 +52,11 @@ def _receive(args: argparse.Namespace, config: Config) -> int:
     if config.webhook.secret is None:
         raise ConfigError("webhook.secret: set it (or webhook.secret_file) to the sender's")
     fault = fault_of(args)
+    if args.journal is not None:
+        try:
+            args.journal.open("ab").close()
+        except OSError as error:
+            raise ClaimlineError(f"--journal: cannot write {args.journal}: {error.strerror}") from None
     receiver = Receiver(
         parse_secrets(config.webhook.secret.get_secret_value()),
         host=args.bind,

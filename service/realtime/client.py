@@ -193,7 +193,8 @@ async def _connect(url: str, model: str, api_key: str | None) -> ClientConnectio
     except (websockets.InvalidHandshake, websockets.InvalidURI, EOFError) as broken:
         raise SessionError("protocol", f"not a websocket server: {broken}") from None
     except OSError as error:
-        raise SessionError("unreachable", f"cannot reach the Realtime server: {error}") from None
+        problem = str(error) or type(error).__name__
+        raise SessionError("unreachable", f"cannot reach the Realtime server: {problem}") from None
 
 
 def with_model(url: str, model: str) -> str:

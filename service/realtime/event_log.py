@@ -34,7 +34,9 @@ class EventLog:
 
     def __init__(self, directory: Path, call_id: str, now_s: float, redact: Redact | None) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self._file: BinaryIO = (directory / f"{call_id}.jsonl").open("ab")
+        path = directory / f"{call_id}.jsonl"
+        path.touch(mode=0o600)  # callers' words: nobody else's to read
+        self._file: BinaryIO = path.open("ab")
         self._opened_s = now_s
         self._redact = redact
 

@@ -40,6 +40,13 @@ async def test_the_address_is_judged_by_where_callers_are(sip: dict[str, object]
     assert await level(**sip) == expected  # type: ignore[arg-type]
 
 
+async def test_the_route_to_everybody_is_that_to_the_outside() -> None:
+    config = Config(sip={"allowed_peers": ["0.0.0.0/0"]})  # type: ignore[arg-type]
+    # A socket that is connected to 0.0.0.0 is on loopback.
+    (finding,) = await address.check(config, towards=lambda to: "127.0.0.1" if to == "0.0.0.0" else "34.1.2.3")
+    assert (finding.level, finding.says) == ("ok", "callers are told 34.1.2.3")
+
+
 async def test_no_route_to_the_trunk_fails() -> None:
     config = Config(sip={"allowed_peers": [TRUNK]})  # type: ignore[arg-type]
     (finding,) = await address.check(config, towards=lambda _: None)

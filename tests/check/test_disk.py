@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 from contextlib import closing
@@ -104,3 +105,21 @@ async def test_recordings_have_room(tmp_path: Path) -> None:
     assert "hours of calls" in finding.says
     (finding,) = await disk.recording(Config())
     assert finding.level == "ok"
+
+
+def test_a_directory_that_serve_makes_is_not_made_by_whoever_checks(tmp_path: Path) -> None:
+    directory = tmp_path / "not" / "yet"
+    (recording,) = asyncio.run(disk.recording(Config(recording={"directory": directory})))  # type: ignore[arg-type]
+    (events,) = asyncio.run(disk.event_log(Config(realtime={"event_log": directory})))  # type: ignore[arg-type]
+    assert (recording.level, events.level) == ("ok", "ok")
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_directory_that_cannot_be_made_fails(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    below = tmp_path / "file" / "below"
+    with pytest.raises(ConfigError, match=r"recording\.directory: cannot write"):
+        await disk.recording(Config(recording={"directory": below}))  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"realtime\.event_log: cannot write"):
+        await disk.event_log(Config(realtime={"event_log": below}))  # type: ignore[arg-type]
+    assert await disk.event_log(Config()) == []

@@ -84,6 +84,7 @@ def test_a_session_that_works_may_still_deserve_a_warning() -> None:
     assert "503" in realtime.judge(config(), Opened(MODEL, 2.6)).says
     keyed = config(realtime={"url": "ws://example.com/v1/realtime", "api_key": "k"})
     assert "unencrypted" in realtime.judge(keyed, Opened(MODEL, 0.2)).says
+    assert realtime.judge(config(realtime={"api_key": "k"}), Opened(MODEL, 0.2)).level == "ok", "it stays on loopback"
 
 
 async def test_the_endpoint_takes_a_signed_event_and_tells_its_date() -> None:
@@ -126,6 +127,7 @@ async def test_an_endpoint_that_refuses_the_test_event_only_is_a_warning() -> No
         (Outcome(Verdict.RETRY, "HTTP 404"), "POST"),
         (Outcome(Verdict.RETRY, "HTTP 301"), "redirects"),
         (Outcome(Verdict.RETRY, "TLS: self-signed certificate"), "certificate"),
+        (Outcome(Verdict.RETRY, "TLS: [SSL: WRONG_VERSION_NUMBER] wrong version number"), "speaks no TLS"),
         (Outcome(Verdict.RETRY, "no connection in time"), "reached"),
         (Outcome(Verdict.DISABLED, "HTTP 410"), "another endpoint"),
         (Outcome(Verdict.THROTTLED, "HTTP 429"), "max_per_s"),
@@ -144,7 +146,7 @@ async def test_without_an_endpoint_messages_stay_and_that_is_said() -> None:
 
 
 @asynccontextmanager
-async def answering(server: str, told: object) -> AsyncIterator[Http]:
+async def answering(server: str, told: object, bind: str = "127.0.0.1") -> AsyncIterator[Http]:
     async def ready(_request: web.Request) -> web.Response:
         return web.json_response(told, headers={"Server": server})
 
@@ -153,8 +155,8 @@ async def answering(server: str, told: object) -> AsyncIterator[Http]:
     runner = web.AppRunner(app)
     await runner.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield Http(port=runner.addresses[0][1])
+        await web.TCPSite(runner, bind, 0).start()
+        yield Http(bind=bind, port=runner.addresses[0][1])
     finally:
         await runner.cleanup()
 
@@ -166,6 +168,11 @@ async def test_a_worker_that_runs_says_whether_it_takes_calls() -> None:
         (finding,) = await worker.check(http)
     assert (finding.level, finding.says) == ("warning", "one runs here and refuses calls: outbox unwritable")
     assert await worker.check(http) == []
+
+
+async def test_a_worker_on_ipv6_is_found() -> None:
+    async with answering("claimline", {"ready": True, "reasons": []}, bind="::1") as http:
+        assert [finding.level for finding in await worker.check(http)] == ["ok"]
 
 
 async def test_somebody_elses_server_is_no_worker() -> None:

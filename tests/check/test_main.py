@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from service.check import main, pjsip, realtime
 from service.check.finding import Finding
-from service.config import Config
+from service.config import Config, Prices
 from sip.stack import Bound
 
 
@@ -56,6 +57,15 @@ async def test_warnings_alone_do_not_fail(
     assert "warning  webhook" in text
     assert "-> set webhook.url" in text
     assert text.splitlines()[-1].startswith("0 failed, ")
+
+
+async def test_a_price_that_is_none_is_the_fault_of_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = config(tmp_path).model_copy(update={"prices": Prices(overrides={"m": {"text": Decimal(1)}})})
+    await main.run(wrong, as_json=True)
+    told = json.loads(capsys.readouterr().out)["findings"]
+    assert [one["subject"] for one in told if "prices.overrides" in one["says"]] == ["prices"]
 
 
 async def test_what_a_check_raises_becomes_its_finding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

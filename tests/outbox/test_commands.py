@@ -90,6 +90,19 @@ def test_show(path: Path, ids: list[str], capsys: pytest.CaptureFixture[str]) ->
         claimline(path, "show", "msg_none")
 
 
+def test_what_is_shown_steers_no_terminal(
+    path: Path, store: SqliteOutboxStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = "Škoda \x1b[31m \x9b31m \u202e \U000e0041"
+    store.open_call("call_1", "worker-1", NOW_S, 30.0)
+    appended = store.append("call_1", "turn.transcribed", encode_data({"transcript": said}), NOW_S, NOW_S)
+    assert claimline(path, "show", appended.webhook_id) == 0
+    out = capsys.readouterr().out
+    assert json.loads(out)["body"]["data"]["transcript"] == said
+    assert "Škoda" in out
+    assert out.replace("\n", "").isprintable()
+
+
 def test_replay(path: Path, ids: list[str], store: SqliteOutboxStore, capsys: pytest.CaptureFixture[str]) -> None:
     assert claimline(path, "replay", ids[1], "--json") == 0
     assert lines(capsys) == [{"replayed": 1}]

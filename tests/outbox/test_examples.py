@@ -10,7 +10,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import aiohttp
 import pytest
 
 from service.config import LOOPBACK
@@ -25,6 +27,22 @@ BODY = (
     '"data":{"call_id":"call_1","seq":1,"turn":1,"transcript":"It was a Škoda."}}'
 ).encode()
 CLAIM = Claim("msg_1", "call_1", 1, "turn.transcribed", BODY, 1, 0, 0.0)
+
+
+async def hang_up_half_way(url: str) -> None:
+    """What a worker does that is killed while it sends, or anybody who means ill."""
+    parts = urlsplit(url)
+    _, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+    await writer.drain()
+    writer.transport.abort()
+
+
+async def status_of_nonsense(url: str) -> int:
+    """The answer to a signature that is no base64."""
+    headers = {"webhook-id": "m", "webhook-timestamp": str(int(time.time())), "webhook-signature": "v1,abc"}
+    async with aiohttp.ClientSession() as http, http.post(url, data=BODY, headers=headers) as answer:
+        return answer.status
 
 
 def example(language: str, folder: Path) -> list[str]:
@@ -53,8 +71,9 @@ async def test_the_example_takes_each_message_once_and_refuses_forgeries(
     try:
         async with asyncio.timeout(20):
             url = f"http://127.0.0.1:{(await process.stdout.readline()).decode().split()[-1]}/"
+            await hang_up_half_way(url)
             stranger = parse_secrets("whsec_" + "A" * 32)
-            verdicts = []
+            verdicts: list[object] = [await status_of_nonsense(url)]
             for signers, clock in (
                 (stranger, time.time),
                 (secrets, lambda: time.time() - 3600),
@@ -68,5 +87,5 @@ async def test_the_example_takes_each_message_once_and_refuses_forgeries(
     finally:
         process.terminate()
         out, _ = await process.communicate()
-    assert verdicts == [Verdict.RETRY, Verdict.RETRY, Verdict.DELIVERED, Verdict.DELIVERED]
+    assert verdicts == [401, Verdict.RETRY, Verdict.RETRY, Verdict.DELIVERED, Verdict.DELIVERED]
     assert out.decode().splitlines() == ["call_1 turn 1: It was a Škoda."]

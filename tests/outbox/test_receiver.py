@@ -15,6 +15,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from service.config import Config
+from service.errors import ClaimlineError
 from service.outbox.commands import add_parsers
 from service.outbox.inbox import parse
 from service.outbox.readable import line_of
@@ -172,6 +174,14 @@ def test_it_fails_as_it_is_told(told: str, fault: Fault) -> None:
     parser = argparse.ArgumentParser("claimline")
     add_parsers(parser.add_subparsers(required=True))
     assert fault_of(parser.parse_args(["receiver", *told.split()])) == fault
+
+
+def test_a_journal_that_cannot_be_written_is_named_at_start(tmp_path: Path, secret_text: str) -> None:
+    parser = argparse.ArgumentParser("claimline")
+    add_parsers(parser.add_subparsers(required=True))
+    args = parser.parse_args(["receiver", "--journal", str(tmp_path)])
+    with pytest.raises(ClaimlineError, match=r"--journal: cannot write .*: Is a directory"):
+        args.run(args, Config(webhook={"secret": secret_text}))  # type: ignore[arg-type]
 
 
 async def test_one_that_lies_says_that_it_took_what_it_did_not(secrets: tuple[Secret, ...], tmp_path: Path) -> None:

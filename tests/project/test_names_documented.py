@@ -7,12 +7,18 @@ import re
 import shlex
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import service
+from service.billing.meter import AGENT, ASR
+from service.call import ending, summary
+from service.claim import extraction
 from service.cli import parser
 from service.telemetry.metrics import Metrics
+from service.transcript import request
+from sip.admission import RefusalReason
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -54,8 +60,36 @@ def test_links_and_make_targets_of_a_document_lead_somewhere(document: Path) -> 
     text = document.read_text("utf-8")
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     assert set(re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE)) <= targets
-    for link in re.findall(r"\]\((?!https?://)([^)#]+)\)", text):
-        assert (document.parent / link).exists(), f"{document.name} links to {link}"
+    for path, heading in re.findall(r"\]\((?!https?://)([^)#]*)(?:#([^)]+))?\)", text):
+        target = document.parent / path if path else document
+        assert target.exists(), f"{document.name} links to {path}"
+        assert not heading or heading in _anchors(target), f"{document.name} links to {path}#{heading}"
+
+
+def _anchors(document: Path) -> set[str]:
+    """Of its headings, as they are made of them where it is shown."""
+    text = re.sub(r"^```.*?^```", "", document.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_operations_lists_every_way_in_which_a_call_ends() -> None:
+    source = (ROOT / "service" / "call" / "ending.py").read_text("utf-8")
+    fixed = set(re.findall(r'Ending\("(\w+)", "(\w+)"\)', source))
+    agent = {("success", ending.by_agent(reason).reason) for reason in ("completed", "caller_request", "no_input")}
+    by_code = {("client_error", ending.sip_reason(code, "sip_failure")) for code in range(300, 700)}
+    refused = {("rejected", reason) for reason in (*get_args(RefusalReason), "not_ready", "cost_limit")}
+    refused -= {("rejected", "bad_request")}
+    section = (ROOT / "docs" / "operations.md").read_text("utf-8").split("## How calls end")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", section, re.MULTILINE)
+    told = {(result, reason) for result, reasons in rows for reason in re.findall(r"`(\w+)`", reasons)}
+    assert fixed | agent | by_code | refused <= told
+
+
+def test_costs_names_every_purpose() -> None:
+    purposes = {AGENT, ASR, *(module.PURPOSE for module in (extraction, request, summary))}
+    costs = (ROOT / "docs" / "costs.md").read_text("utf-8")
+    assert set(re.findall(r"^\| `(\w+)` \| [a-z]", costs, re.MULTILINE)) == purposes
 
 
 def _documented_commands() -> list[str]:

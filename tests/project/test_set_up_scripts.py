@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -173,6 +176,52 @@ def test_packages_are_installed_by_hash_and_the_project_without_fetching(program
     assert "--require-hashes" in installs[0]
     assert installs[0].endswith("/requirements/dev.txt")
     assert "--no-deps --no-build-isolation" in installs[1]
+
+
+CLAIMLINE = """#!{python}
+import signal, socket, sys
+stopped = []
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, lambda *_: stopped.append(True))
+listener = socket.create_server(("127.0.0.1", {ports}[sys.argv[1]]))
+listener.settimeout(0.02)
+while not stopped:
+    try:
+        peer = listener.accept()[0]
+    except TimeoutError:
+        continue
+    if sys.argv[1] == "serve":
+        peer.recv(100)
+        peer.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\n")
+    peer.close()
+if sys.argv[1] == "serve":
+    socket.create_connection(("127.0.0.1", {ports}["engine"]))  # a call goes on
+print(sys.argv[1], "ended", flush=True)
+"""
+"""Stands in for service and engine: listens, and ends with the first signal. The service then needs the engine."""
+
+
+def test_ctrl_c_leaves_the_engine_to_calls_that_the_service_drains(tree: Path) -> None:
+    programs, ports = tree / ".venv" / "bin", {}
+    programs.mkdir(parents=True)
+    for name in ("serve", "engine"):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            ports[name] = free.getsockname()[1]
+    stand_in(programs, "python", f"echo sip:x 127.0.0.1/{ports['serve']} 127.0.0.1/{ports['engine']}")
+    (programs / "claimline").write_text(CLAIMLINE.format(python=sys.executable, ports=ports))
+    (programs / "claimline").chmod(0o755)
+    script = str(tree / "deploy" / "scripts" / "run.sh")
+    # A process group of its own, as a terminal gives it one, and SIGINT for the whole of it, as Ctrl-C does.
+    with subprocess.Popen([script], stdout=subprocess.PIPE, text=True, start_new_session=True) as running:
+        try:
+            assert running.stdout is not None
+            while "Ctrl-C" not in (line := running.stdout.readline()):
+                assert line, "it ended at once"
+            os.killpg(running.pid, signal.SIGINT)
+            said, _ = running.communicate(timeout=20)
+        finally:
+            running.terminate()
+    assert said.split() == ["serve", "ended", "engine", "ended"]
 
 
 def test_an_interpreter_named_by_hand_must_fit(programs: Path, tree: Path) -> None:

@@ -222,6 +222,7 @@ def test_the_event_log_is_redacted_and_keeps_no_pieces_of_words(tmp_path: Path) 
     ):
         log.write("recv", json.dumps(event), 1.0)
     log.close()
+    assert (tmp_path / "call_1.jsonl").stat().st_mode & 0o077 == 0, "callers' words are nobody else's to read"
     text = (tmp_path / "call_1.jsonl").read_text()
     assert "4111" not in text
     events = [json.loads(line)["event"] for line in text.splitlines()]
