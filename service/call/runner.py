@@ -117,6 +117,7 @@ class CallRunner:
                     await self._answer_and_talk(group)
                 except Exception as broken:  # noqa: BLE001 -- one broken call must not take the worker with it
                     self._broke(broken)
+                    self._guarded(self._give_up)(ending.INTERNAL.reason)
                 finally:
                     await self._recording.finish()
                     self._finish()
@@ -245,9 +246,12 @@ class CallRunner:
             await self._until(lambda: self._conversation.agent.silent or self._leg_ended is not None, APOLOGY_LIMIT_S)
             self._leg.hangup("session lost")
         reason = "flush_timeout" if self._session_error is None else "session_lost"
-        self._do(self._conversation.abandon(reason, self._clock.monotonic()))
+        self._give_up(reason)
         await self._until(lambda: self._leg_ended is not None, BYE_TIMEOUT_S)
         self._enter(Event.FLUSHED)
+
+    def _give_up(self, reason: str) -> None:
+        self._do(self._conversation.abandon(reason, self._clock.monotonic()))
 
     def _lost(self) -> SessionError | None:
         return self._session_error

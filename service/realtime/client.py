@@ -28,7 +28,7 @@ from service.realtime.events import (
 )
 
 SEND_QUEUE_EVENTS = 500
-"""Ten seconds of audio; beyond it the oldest audio goes, never another event."""
+"""Ten seconds of audio; beyond it new audio is dropped, never another event."""
 MAX_MESSAGE_BYTES = 16 * 2**20
 CLOSE_TIMEOUT_S = 2.0
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -341,6 +342,43 @@ async def test_nonsense_from_the_server_is_counted_and_never_fatal(outbox: Outbo
     assert world.counted("claimline_realtime_errors_total", code="unknown_event") == 1
     assert world.runner.record.ending is not None
     assert world.runner.record.ending.result == "client_error"
+
+
+async def test_a_call_that_breaks_leaves_no_turn_untold(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = MemorySession()
+    world = World(outbox, opens(session))
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        group.create_task(world.runner.run())
+        await settle(lambda: world.runner.record.answered_s is not None)
+        session.caller_turn("u1")
+        await settle(lambda: any(isinstance(event, ResponseCreate) and event.response for event in session.sent))
+        monkeypatch.setattr(world.runner._report, "strange_event", _breaks)
+        session.says("something.new")
+    messages = await world.messages()
+    assert [message["type"] for message in messages] == ["call.started", "turn.transcribed", "call.ended"]
+    assert (messages[1]["data"]["source"], messages[1]["data"]["reason"]) == ("none", "internal")
+    assert (messages[2]["data"]["reason"], messages[2]["data"]["turns"]) == ("internal", 1)
+    assert world.leg.did[-1] == "BYE"
+
+
+def _breaks(*_: object) -> None:
+    raise RuntimeError("a bug")
+
+
+async def test_an_event_log_on_a_full_disk_costs_the_call_nothing(outbox: Outbox, tmp_path: Path) -> None:
+    (tmp_path / "call_1.jsonl").symlink_to("/dev/full")
+    session = MemorySession()
+    world = World(outbox, opens(session), event_log=tmp_path)
+    log = world.runner._sessions._log
+    assert log is not None
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        group.create_task(world.runner.run())
+        await settle(lambda: world.runner.record.answered_s is not None)
+        for _ in range(1000):
+            log.write("recv", '{"type": "rate_limits.updated"}', 0.0)
+        log.write("recv", '{"type": "rate_limits.updated"}', 0.0)
+        world.leg.caller_hangs_up()
+    assert [message["type"] for message in await world.messages()] == ["call.started", "call.ended"]
 
 
 async def test_a_card_number_leaves_by_no_door(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
