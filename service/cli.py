@@ -14,8 +14,11 @@ from typing import Any
 from service import __version__
 from service.config import Config, load
 from service.errors import ClaimlineError
+from service.outbox.store import OutboxError
 
 WRONG_USE = 2
+PIPE_CLOSED = 141
+"""As the shell shows a command that SIGPIPE has ended."""
 CONFIG_HELP = "TOML file; CLAIMLINE_SECTION__KEY overrides it"
 Run = Callable[[argparse.Namespace, Config], int]
 
@@ -28,7 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run(args, load(args.config))
     except ClaimlineError as error:
         print(f"claimline: {error}", file=sys.stderr)
-        return WRONG_USE
+        return _status(error)
+    except BrokenPipeError:
+        # Whoever read the output, `head` for one, has had enough.
+        return PIPE_CLOSED
     except OSError as error:
         # Files and ports that cannot be had; the operating system's words name them.
         print(f"claimline: {error}", file=sys.stderr)
@@ -38,9 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if expected is None or unexpected is not None:
             raise
         print(f"claimline: {_first(expected)}", file=sys.stderr)
-        return WRONG_USE
+        return _status(_first(expected))
     except KeyboardInterrupt:
         return 130
+
+
+def _status(error: BaseException) -> int:
+    # An outbox that is locked, or whose disk is full, may be used the next time: whoever restarts us should.
+    return 1 if isinstance(error, OutboxError) else WRONG_USE
 
 
 def _first(group: BaseExceptionGroup[ClaimlineError]) -> BaseException:

@@ -28,7 +28,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from service.errors import ConfigError
 
@@ -49,6 +49,14 @@ def _pattern(value: str) -> str:
     if pattern.search("") is not None:
         raise ValueError("finds an empty text, so it would be found everywhere")
     return value
+
+
+def _names_a_far_end(url: str | None) -> str | None:
+    if url is not None and not urlsplit(url).hostname:
+        raise ValueError("names no host")
+    if url is not None:
+        urlsplit(url).port  # noqa: B018 -- raises ValueError for one that is none
+    return url
 
 
 class _Section(BaseModel):
@@ -223,7 +231,7 @@ class Realtime(_Section):
     def _websocket(cls, value: str | None) -> str | None:
         if value is not None and urlsplit(value).scheme not in {"ws", "wss"}:
             raise ValueError("must begin with ws:// or wss://")
-        return value
+        return _names_a_far_end(value)
 
 
 class Agent(_Section):
@@ -301,7 +309,7 @@ class Webhook(_Section):
     def _http(cls, value: str | None) -> str | None:
         if value is not None and urlsplit(value).scheme not in {"http", "https"}:
             raise ValueError("must begin with http:// or https://")
-        return value
+        return _names_a_far_end(value)
 
 
 class Recording(_Section):
@@ -410,7 +418,10 @@ class Config(BaseSettings):
     def secrets(self) -> tuple[str, ...]:
         """Every secret value in force, for the log's redaction."""
         held = (self.realtime.api_key, self.webhook.secret, self.http.token)
-        return tuple(secret.get_secret_value() for secret in held if secret is not None)
+        values = [secret.get_secret_value() for secret in held if secret is not None]
+        # While it rotates webhook.secret is several.
+        rotating = self.webhook.secret.get_secret_value().split() if self.webhook.secret is not None else []
+        return (*values, *rotating)
 
 
 def load(path: Path | None = None) -> Config:
@@ -432,6 +443,8 @@ def load(path: Path | None = None) -> Config:
         config = Config(**file_values)
     except ValidationError as error:
         raise ConfigError(_sentence(error)) from None
+    except SettingsError as error:
+        raise ConfigError(f"{_variable(error)}: lists and tables are given as JSON") from None
     return _with_secrets(config)
 
 
@@ -446,6 +459,13 @@ def _sentence(error: ValidationError) -> str:
             return f"{key}: {message[0].lower()}{message[1:]}"
 
 
+def _variable(error: SettingsError) -> str:
+    """The environment variable that is no JSON."""
+    given = getattr(error.__cause__, "doc", None)
+    names = (name for name, value in os.environ.items() if name.startswith(ENV_PREFIX) and value == given)
+    return next(names, "environment")
+
+
 def _with_secrets(config: Config) -> Config:
     """Resolve the `..._file` settings and the environment variable that OpenAI's own clients read."""
     fallback = os.environ.get("OPENAI_API_KEY")
@@ -454,6 +474,8 @@ def _with_secrets(config: Config) -> Config:
     api_key = _resolve("realtime.api_key", config.realtime.api_key, config.realtime.api_key_file)
     if api_key is None and fallback:
         api_key = SecretStr(fallback)
+    if api_key is not None and not (api_key.get_secret_value().isascii() and api_key.get_secret_value().isprintable()):
+        raise ConfigError("realtime.api_key: it holds a line break, or a character that is not ASCII")
     secret = _resolve("webhook.secret", config.webhook.secret, config.webhook.secret_file)
     token = _resolve("http.token", config.http.token, config.http.token_file)
     return config.model_copy(

@@ -47,6 +47,10 @@ def test_the_environment_stands_over_the_file(tmp_path: Path, monkeypatch: pytes
         ('[sip]\nallowed_peers = ["10.0.0.0/99"]\n', "sip.allowed_peers.0: "),
         ('[realtime]\nurl = "http://x"\n', "realtime.url: must begin with ws:// or wss://"),
         ("[realtime.session.audio.input.turn_detection]\nsilence = 5\n", "silence: there is no such setting"),
+        ('[realtime]\nurl = "wss://x:99999/"\n', "realtime.url: port out of range"),
+        ('[realtime]\nurl = "wss:///v1"\n', "realtime.url: names no host"),
+        ('[webhook]\nurl = "https://x:http/"\n', "webhook.url: port could not be cast"),
+        ('[realtime]\napi_key = "\ufeffsk-1"\n', "realtime.api_key: it holds a line break, or a character"),
         ('[webhook]\nurl = "ftp://x"\n', "webhook.url: must begin with http:// or https://"),
         ('[redaction]\npatterns = { iban = "(" }\n', "redaction.patterns.iban: is no regular expression: missing )"),
         ('[redaction.patterns]\nx = "a*"\n', "redaction.patterns.x: finds an empty text"),
@@ -139,3 +143,18 @@ def test_a_webhook_needs_its_secret(tmp_path: Path) -> None:
 def test_the_configuration_cannot_be_changed_afterwards() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Config().sip.port = 1
+
+
+@pytest.mark.parametrize("value", ["10.0.0.0/8", '["10.0.0.0/8"'])
+def test_a_list_in_the_environment_that_is_no_json_is_refused_by_the_variables_name(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLAIMLINE_SIP__BIND", "127.0.0.1")
+    monkeypatch.setenv("CLAIMLINE_SIP__ALLOWED_PEERS", value)
+    with pytest.raises(ConfigError, match=r"^CLAIMLINE_SIP__ALLOWED_PEERS: .* JSON"):
+        load()
+
+
+def test_each_webhook_secret_of_a_rotation_is_kept_out_of_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLAIMLINE_WEBHOOK__SECRET", "whsec_new whsec_old")
+    assert {"whsec_new", "whsec_old"} <= set(load().secrets())

@@ -18,7 +18,7 @@ from service.call.timeline import timed
 from service.call.tools import NotedClaim
 from service.claim.claim import Claim
 from service.clock import Clock
-from service.outbox.message import INLINE_TRANSCRIPT_BYTES
+from service.outbox.message import INLINE_TRANSCRIPT_BYTES, encode_data
 from service.recording.wav import unfinished
 from service.transcript.sidecar import TranscribedTurn
 
@@ -114,18 +114,13 @@ class CallRecord:
 
     def ended_data(self) -> dict[str, Any]:
         """Data of `call.ended`."""
-        lines = as_json(self.lines.in_order(), self.clock.rfc3339, self.redact)
-        claims = self._claims_data()
-        large = sum(len(line["text"]) + 100 for line in lines) + len(str(claims)) > INLINE_TRANSCRIPT_BYTES
-        ending = self._ending_data()
-        return {
+        ended = {
             "ended_at": self.clock.rfc3339(self.ended_s if self.ended_s is not None else self.clock.monotonic()),
             "duration_s": round(self.duration_s, 3),
-            **ending,
+            **self._ending_data(),
             "turns": len(self.turns),
-            "transcript": None if large else lines,
-            **({"transcript_url": f"/calls/{self.call_id}"} if large else {}),
-            **claims,
+            "transcript": as_json(self.lines.in_order(), self.clock.rfc3339, self.redact),
+            **self._claims_data(),
             "human_requested": self.human_requested,
             "call_back_number": self.call_back_number,
             "recording": self.recording,
@@ -133,6 +128,9 @@ class CallRecord:
             **self.ledger.as_json(),
             "quality": self._quality(),
         }
+        if len(encode_data(ended)) > INLINE_TRANSCRIPT_BYTES:
+            ended |= {"transcript": None, "transcript_url": f"/calls/{self.call_id}"}
+        return ended
 
     def will_data(self, open_turns: int) -> dict[str, Any]:
         """Data of `call.ended`, all but its transcript, should the worker die now, with so many turns open."""

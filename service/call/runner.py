@@ -125,9 +125,10 @@ class CallRunner:
             self._report.left()
 
     def hang_up(self, why: Ending) -> None:
-        """End the call from our side, as the drain does when its time is up."""
-        self._ending = self._ending or why
-        self._leg.hangup(why.reason)
+        """End the call from our side, as the drain does when its time is up; nothing, if the caller has ended it."""
+        if self._leg_ended is None:
+            self._ending = self._ending or why
+            self._leg.hangup(why.reason)
 
     async def _answer_and_talk(self, background: asyncio.TaskGroup) -> None:
         self._leg.listen(self._guarded(self._on_leg_event), self._guarded(self._on_tick))

@@ -14,8 +14,9 @@ from service.errors import LocalProtocolError
 State = Literal["ready", "sent", "dead"]
 EndpointState = Literal["ok", "failing", "disabled"]
 
-INLINE_TRANSCRIPT_BYTES = 20_000
-"""Standard Webhooks asks for bodies below 20 kB: what is larger leaves without the whole transcript."""
+INLINE_TRANSCRIPT_BYTES = 19_700
+"""Standard Webhooks asks for bodies below 20 kB: data that are larger leave without the whole transcript. The rest is
+for the type, the timestamp and the place in the call."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,19 +45,23 @@ class EventLog:
         if self._ended:
             return
         try:
-            event = msgspec.json.decode(raw)
+            event = self._event(msgspec.json.decode(raw))
         except UNREADABLE:
-            event = {"type": "", "raw": repr(raw[:2000])}
+            event = self._event({"type": "", "raw": repr(raw[:2000])})
         line = {
             "at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "t_s": round(now_s - self._opened_s, 4),
             "dir": direction,
-            "event": _cleaned(event, self._redact),
+            "event": event,
         }
         try:
             self._file.write(msgspec.json.encode(line) + b"\n")
         except OSError as error:
             self._end(error)
+
+    def _event(self, event: Any) -> msgspec.Raw:
+        """As JSON. Raises RecursionError for one nested so deep that it could only just be read."""
+        return msgspec.Raw(msgspec.json.encode(_cleaned(event, self._redact)))
 
     def close(self) -> None:
         """Write what is buffered and close the file."""

@@ -11,6 +11,7 @@ from service.call.actions import Action, Answered, BargeIn, Failure, HangUp, Sen
 from service.call.conversation import Conversation
 from service.call.goodbye import ENDING_LIMIT_S, HANG_UP_GRACE_S, SILENCES_ASKED
 from service.call.intake import ClaimIntake
+from service.call.tools import parse_arguments
 from service.media.playout import Playout
 from service.media.ring import AudioHandover, UplinkFrame
 from service.media.uplink import Uplink
@@ -559,3 +560,8 @@ def test_a_sign_of_the_caller_begins_the_count_anew(call: Call, sign: str) -> No
             call.wait(100)
     assert not any(item.item["role"] == "system" for item in call.sent(ItemCreate))
     assert call.of(HangUp) == []
+
+
+@pytest.mark.parametrize("text", [None, "", "[1]", "end the call", "[" * 5000, '{"a":' * 5000])
+def test_arguments_of_a_tool_that_are_no_object_are_none(text: str | None) -> None:
+    assert parse_arguments(text) == {}

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import pytest
 
 from service.billing.prices import PriceTable
+from service.call import ending
 from service.call.leg import Confirmed, Digit, Ended, Invite, LegEvent, MediaActive
 from service.call.registry import Registry
 from service.call.runner import CallRunner
@@ -20,7 +21,7 @@ from service.call.sessions import OpenSession, Target
 from service.clock import Clock
 from service.config import Claim, Realtime, Transcription
 from service.media.ring import AudioHandover
-from service.outbox.message import MessageFilter
+from service.outbox.message import MessageFilter, encode_body, encode_data
 from service.outbox.outbox import Outbox
 from service.realtime import wire
 from service.realtime.client import Received, SessionError
@@ -318,9 +319,11 @@ async def test_a_transcript_that_never_comes_is_waited_for_and_then_told(outbox:
         session.caller_turn("u1")
         await settle(lambda: any(isinstance(event, ResponseCreate) and event.response for event in session.sent))
         world.leg.caller_hangs_up()
+        world.runner.hang_up(ending.DRAINED)
     messages = await world.messages()
     assert messages[1]["data"]["reason"] == "flush_timeout"
     assert messages[2]["data"]["turns"] == 1
+    assert messages[2]["data"]["reason"] == "hung_up_early", "the drain's end found the caller gone"
 
 
 async def test_nonsense_from_the_server_is_counted_and_never_fatal(outbox: Outbox) -> None:
@@ -432,3 +435,18 @@ class _Log:
         self._lines.append({"event": event, **fields})
 
     warning = error = info
+
+
+@pytest.mark.parametrize(("letter", "lines"), [("x", 20), ("x", 150), ("\u00e9", 20), ('"', 20)])
+async def test_the_end_of_a_call_stays_below_20_kb_however_much_was_said(
+    outbox: Outbox, letter: str, lines: int
+) -> None:
+    kept = set()
+    for length in range(20, 1200, 20):
+        record = World(outbox, fails("refused")).runner.record
+        for number in range(lines):
+            record.lines.caller_said(f"u{number}", letter * length, 1.0)
+        body = encode_body("call.ended", 1.0, "call_" + 32 * "0", 9999, encode_data(record.ended_data()), gap=True)
+        assert len(body) < 20_000
+        kept.add(b'"transcript":null' not in body)
+    assert kept == {True, False}
