@@ -218,7 +218,9 @@ class Worker:
                 if self._clock.monotonic() - renewed_s > CALL_LEASE_S / 4:
                     await outbox.renew_calls(self._worker_id)
                     renewed_s = self._clock.monotonic()
-                await outbox.check()
+                if not await outbox.check():
+                    # Without calls nobody else may have tried to write.
+                    self._log.error("outbox_unusable", problem=outbox.problem)
             except OutboxError as error:
                 self._log.error("outbox_unusable", problem=str(error))
             self._metrics.journal(self._backlog.messages, writable=self._is_written(outbox))

@@ -16,8 +16,11 @@ from typing import Any
 from service import __version__
 from service.config import Config, load, local_host
 from service.errors import ClaimlineError
+from service.outbox.store import OutboxError
 
 WRONG_USE = 2
+PIPE_CLOSED = 141
+"""As the shell shows a command that SIGPIPE has ended."""
 CONFIG_HELP = "TOML file; CLAIMLINE_SECTION__KEY overrides it"
 Run = Callable[[argparse.Namespace, Config], int]
 
@@ -34,11 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except ClaimlineError as error:
         print(f"claimline: {error}", file=sys.stderr)
-        return WRONG_USE
+        return _status(error)
     except BrokenPipeError:
-        # Whoever read the output has seen enough (`| head`); what is still buffered must not complain at exit.
+        # Whoever read the output, `head` for one, has had enough; what is still buffered must not complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return PIPE_CLOSED
     except OSError as error:
         # Files and ports that cannot be had; the operating system's words name them.
         print(f"claimline: {error}", file=sys.stderr)
@@ -48,11 +51,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if expected is None or unexpected is not None:
             raise
         print(f"claimline: {_first(expected)}", file=sys.stderr)
-        return WRONG_USE
+        return _status(_first(expected))
     except KeyboardInterrupt:
         return 130
     else:
         return code
+
+
+def _status(error: BaseException) -> int:
+    # An outbox that is locked, or whose disk is full, may be used the next time: whoever restarts us should.
+    return 1 if isinstance(error, OutboxError) else WRONG_USE
 
 
 def _first(group: BaseExceptionGroup[ClaimlineError]) -> BaseException:

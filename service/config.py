@@ -432,7 +432,10 @@ class Config(BaseSettings):
     def secrets(self) -> tuple[str, ...]:
         """Every secret value in force, for the log's redaction."""
         held = (self.realtime.api_key, self.webhook.secret, self.http.token)
-        return tuple(secret.get_secret_value() for secret in held if secret is not None)
+        values = [secret.get_secret_value() for secret in held if secret is not None]
+        # While it rotates webhook.secret is several.
+        rotating = self.webhook.secret.get_secret_value().split() if self.webhook.secret is not None else []
+        return (*values, *rotating)
 
 
 _HEADER_VALUE = re.compile(r"[ -~]*")

@@ -49,6 +49,7 @@ class Dialog(pj.Call):  # type: ignore[misc]
         self._final_was_sent = False
         self._media: LegEvent | None = None
         self._media_index = -1
+        self._confirmed = False
         self._rtp = RtpWatch(media_timeout_s)
         self._codec = ""
         self._stats: StreamStats | None = None
@@ -107,6 +108,7 @@ class Dialog(pj.Call):  # type: ignore[misc]
         """The dialog is confirmed or gone."""
         info = self.getInfo()
         if info.state == pj.PJSIP_INV_STATE_CONFIRMED:
+            self._confirmed = True
             self.leg.tell(Confirmed())
         elif info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
             self._tell_digits(self._tones.finish())
@@ -125,7 +127,8 @@ class Dialog(pj.Call):  # type: ignore[misc]
                 continue
             flows = media.status == pj.PJSUA_CALL_MEDIA_ACTIVE and media.dir == pj.PJMEDIA_DIR_ENCODING_DECODING
             if media.audioConfSlot != pj.PJSUA_INVALID_ID:
-                self._connect(self.getAudioMedia(media.index), flows)
+                # The first audio there is: pjsua2 counts media without the lines that this build cannot do, as video.
+                self._connect(self.getAudioMedia(-1), flows)
             self._media_index = media.index
             if flows:
                 self._codec = str(self.getStreamInfo(media.index).codecName)
@@ -176,7 +179,12 @@ class Dialog(pj.Call):  # type: ignore[misc]
                 self._tell_digits([digit])
 
     def watch_media(self, now_s: float) -> None:
-        """Tell when the caller's RTP has stopped; called often, looks once a second."""
+        """Tell when the caller's RTP has stopped; called often, looks once a second.
+
+        Without an ACK nothing has to come: the call ends for that, when PJSIP has waited long enough.
+        """
+        if not self._confirmed:
+            return
         if not isinstance(self._media, MediaActive) or not self._rtp.is_due(now_s):
             if isinstance(self._media, MediaHeld):
                 self._rtp.pause(now_s)

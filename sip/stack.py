@@ -81,6 +81,8 @@ class Stack:
         self.dialogs: dict[SipLeg, Dialog] = {}
         self._user_agent = user_agent
         self._gone: list[pj.Call] = []
+        self._without_offer: list[_RefusedCall] = []
+        """To be refused once the callback that brought them has returned."""
         self._log = LogLines(on_line)
         self._admission = Admission((), 0, settings.retry_after_s)
         self._library: _Library | None = None
@@ -130,6 +132,7 @@ class Stack:
         """Let PJSIP work for at most `timeout_ms`."""
         if self._library is not None:
             self._library.libHandleEvents(timeout_ms)
+        self._refuse_waiting()
         self._bury()
         now_s = time.monotonic()
         for dialog in list(self.dialogs.values()):
@@ -252,10 +255,12 @@ class Stack:
         if verdict is None and not self._free_ports:
             verdict = Verdict(503, "Service Unavailable", "capacity", self.settings.retry_after_s)
         if verdict is not None:
-            refused = _RefusedCall(account, call_id)
-            self._gone.append(refused)
-            headers = {"Retry-After": str(verdict.retry_after_s)} if verdict.retry_after_s else {}
-            refused.answer(call_param(verdict.code, verdict.phrase, headers))
+            refused = _RefusedCall(account, call_id, verdict, self.faults)
+            if refused.getInfo().remOfferer:
+                self._gone.append(refused)
+                refused.refuse()
+            else:
+                self._without_offer.append(refused)
             self.on_refused(Refusal(invite, verdict.code, verdict.reason))
             return
         leg = self.new_leg(invite)
@@ -279,12 +284,23 @@ class Stack:
                 self._free_ports.append(dialog.port)
                 self._gone.append(dialog)
 
+    def _refuse_waiting(self) -> None:
+        waiting, self._without_offer = self._without_offer, []
+        self._gone += waiting
+        for refused in waiting:
+            try:
+                refused.refuse()
+            except pj.Error as error:
+                self.faults.swallow("refuse", RuntimeError(error.info(False)))
+
     def _bury(self) -> None:
         """Destroy the calls that ended, now that no callback of theirs is running.
 
         It has to be done before their slots hold other calls: pjsua2 hangs up whatever is in the slot of a call that it
         destroys.
         """
+        self._gone += [refused for refused in self._without_offer if refused.over]
+        self._without_offer = [refused for refused in self._without_offer if not refused.over]
         if self._gone:
             gone, self._gone = self._gone, []
             for call in gone:
@@ -421,7 +437,29 @@ class _Account(pj.Account):  # type: ignore[misc]
 
 
 class _RefusedCall(pj.Call):  # type: ignore[misc]
-    """A call whose callbacks do not matter; kept until its final answer is out."""
+    """A call that gets a final failure, and is kept until that is out.
+
+    An INVITE without an offer must not be refused in the callback that brings it: PJSIP then aborts the process.
+    """
+
+    def __init__(self, account: Any, call_id: int, verdict: Verdict, faults: Faults) -> None:
+        super().__init__(account, call_id)
+        self.faults = faults
+        self._verdict = verdict
+        self.over = False
+        """Its slot may hold another call by now."""
+
+    def refuse(self) -> None:
+        """Send the failure, unless the caller has given up."""
+        if not self.over:
+            retry_after_s = self._verdict.retry_after_s
+            headers = {"Retry-After": str(retry_after_s)} if retry_after_s else {}
+            self.answer(call_param(self._verdict.code, self._verdict.phrase, headers))
+
+    @guarded
+    def onCallState(self, prm: Any) -> None:  # noqa: N802
+        """Refused, or given up by the caller."""
+        self.over = self.getInfo().state == pj.PJSIP_INV_STATE_DISCONNECTED
 
 
 def _require_ipv4(settings: config.Sip) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from service.cli import main
+from service.cli import PIPE_CLOSED, main
 from service.outbox.sqlite import SqliteOutboxStore
 
 
@@ -40,5 +40,5 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
         )
     finally:
         os.close(writing)
-    assert done.returncode == 1
+    assert done.returncode == PIPE_CLOSED
     assert "pipe" not in done.stderr.lower()

@@ -47,6 +47,8 @@ def test_the_environment_stands_over_the_file(tmp_path: Path, monkeypatch: pytes
         ('[sip]\nallowed_peers = ["10.0.0.0/99"]\n', "sip.allowed_peers.0: "),
         ('[realtime]\nurl = "http://x"\n', "realtime.url: must begin with ws:// or wss://"),
         ("[realtime.session.audio.input.turn_detection]\nsilence = 5\n", "silence: there is no such setting"),
+        ('[realtime]\nurl = "wss:///v1"\n', "realtime.url: names no host"),
+        ('[webhook]\nurl = "https://x:http/"\n', "webhook.url: port could not be cast"),
         ('[webhook]\nurl = "ftp://x"\n', "webhook.url: must begin with http:// or https://"),
         ('[webhook]\nurl = "https://"\n', "webhook.url: names no host"),
         ('[realtime]\nurl = "wss://x:99999/"\n', "realtime.url: port out of range 0-65535"),
@@ -187,3 +189,8 @@ def test_a_webhook_needs_its_secret(tmp_path: Path) -> None:
 def test_the_configuration_cannot_be_changed_afterwards() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Config().sip.port = 1
+
+
+def test_each_webhook_secret_of_a_rotation_is_kept_out_of_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLAIMLINE_WEBHOOK__SECRET", "whsec_new whsec_old")
+    assert {"whsec_new", "whsec_old"} <= set(load().secrets())

@@ -77,9 +77,14 @@ class Agent:
         return self._responses.speaking
 
     @property
+    def awaited(self) -> bool:
+        """Whether a response is open or asked for."""
+        return self._responses.busy
+
+    @property
     def busy(self) -> bool:
         """Whether a response is open or asked for, or is still being played."""
-        return self._responses.busy or not self._playout.idle
+        return self.awaited or not self._playout.idle
 
     @property
     def greeting_heard(self) -> bool:
@@ -111,7 +116,8 @@ class Agent:
             self._lines.agent_lasts(heard)
 
     def response_created(self, response: events.Response) -> None:
-        """A response has begun, asked for or not."""
+        """A response has begun, asked for or not: it stands for one that failed before it."""
+        self._retry_at_s = None
         self._responses.created(response)
 
     def response_done(self, response: events.Response, now_s: float) -> tuple[bool, list[Action]]:

@@ -353,7 +353,12 @@ class Conversation:
         for item in response.output:
             if holds and item.type == "function_call":
                 actions += self._tool_call(item, now_s)
-        return actions + waiting + self._claims_go_on(now_s)
+        return actions + waiting + self._claims_go_on(now_s) + (self._late_answer() if holds else [])
+
+    def _late_answer(self) -> list[Action]:
+        """Ask for the answer to a turn that ended under a response: the server may fail to create it by itself then."""
+        owed = self._answer_owed and self._goodbye is None and not self._speech.open_ms(self._uplink.sent_ms)
+        return self.agent.request() if owed and not self.agent.awaited else []
 
     def _keys_told(self, now_s: float) -> list[Action]:
         told = self._keypad.take(now_s)

@@ -114,7 +114,7 @@ class CallRecord:
 
     def ended_data(self) -> dict[str, Any]:
         """Data of `call.ended`."""
-        data = {
+        ended = {
             "ended_at": self.clock.rfc3339(self.ended_s if self.ended_s is not None else self.clock.monotonic()),
             "duration_s": round(self.duration_s, 3),
             **self._ending_data(),
@@ -128,9 +128,9 @@ class CallRecord:
             **self.ledger.as_json(),
             "quality": self._quality(),
         }
-        if len(encode_data(data)) > INLINE_TRANSCRIPT_BYTES:
-            data |= {"transcript": None, "transcript_url": f"/calls/{self.call_id}"}
-        return data
+        if len(encode_data(ended)) > INLINE_TRANSCRIPT_BYTES:
+            ended |= {"transcript": None, "transcript_url": f"/calls/{self.call_id}"}
+        return ended
 
     def will_data(self, open_turns: int) -> dict[str, Any]:
         """Data of `call.ended`, all but its transcript, should the worker die now, with so many turns open."""

@@ -117,6 +117,7 @@ class CallRunner:
                     await self._answer_and_talk(group)
                 except Exception as broken:  # noqa: BLE001 -- one broken call must not take the worker with it
                     self._broke(broken)
+                    self._guarded(self._give_up)(ending.INTERNAL.reason)
                 finally:
                     await self._recording.finish()
                     self._finish()
@@ -124,9 +125,10 @@ class CallRunner:
             self._report.left()
 
     def hang_up(self, why: Ending) -> None:
-        """End the call from our side, as the drain does when its time is up."""
-        self._ending = self._ending or why
-        self._leg.hangup(why.reason)
+        """End the call from our side, as the drain does when its time is up; nothing, if the caller has ended it."""
+        if self._leg_ended is None:
+            self._ending = self._ending or why
+            self._leg.hangup(why.reason)
 
     async def _answer_and_talk(self, background: asyncio.TaskGroup) -> None:
         self._leg.listen(self._guarded(self._on_leg_event), self._guarded(self._on_tick))
@@ -245,9 +247,12 @@ class CallRunner:
             await self._until(lambda: self._conversation.agent.silent or self._leg_ended is not None, APOLOGY_LIMIT_S)
             self._leg.hangup("session lost")
         reason = "flush_timeout" if self._session_error is None else "session_lost"
-        self._do(self._conversation.abandon(reason, self._clock.monotonic()))
+        self._give_up(reason)
         await self._until(lambda: self._leg_ended is not None, BYE_TIMEOUT_S)
         self._enter(Event.FLUSHED)
+
+    def _give_up(self, reason: str) -> None:
+        self._do(self._conversation.abandon(reason, self._clock.monotonic()))
 
     def _lost(self) -> SessionError | None:
         return self._session_error

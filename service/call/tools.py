@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from service.claim.fields import FIELDS
 from service.realtime.commands import ItemCreate
+from service.realtime.wire import as_dict
 
 NotedClaim = dict[str, str | bool | None]
 
@@ -96,11 +95,7 @@ def call_back_of(arguments: dict[str, Any]) -> str | None:
 
 def parse_arguments(text: str | None) -> dict[str, Any]:
     """The arguments of a tool call; empty where the model wrote no JSON object."""
-    try:
-        value = msgspec.json.decode(text or "{}")
-    except msgspec.DecodeError:
-        return {}
-    return value if isinstance(value, dict) else {}
+    return as_dict(text or "{}")
 
 
 def claim_of(arguments: dict[str, Any]) -> NotedClaim:

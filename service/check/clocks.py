@@ -29,7 +29,7 @@ def skew_s(answer: ServerDate) -> float | None:
     """How far the clock here is ahead of the server's; None where the header is no date. Good to a second."""
     try:
         at = parsedate_to_datetime(answer.header)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Literal
+from urllib.parse import urlsplit, urlunsplit
 
 Level = Literal["ok", "warning", "failed"]
 
@@ -22,6 +23,12 @@ class Finding:
     def as_json(self) -> dict[str, str]:
         """For `--json`."""
         return asdict(self)
+
+
+def shown(url: str) -> str:
+    """Without user, password and query, which may hold keys."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from service.app import agent_instructions, session_target
 from service.call.sessions import Target
-from service.check.finding import Finding, ServerDate
+from service.check.finding import Finding, ServerDate, shown
 from service.config import Config, is_loopback_url
 from service.realtime.client import SessionError, open_session
 
@@ -55,7 +55,7 @@ async def _open(target: Target, on_date: Callable[[ServerDate], None]) -> Opened
 def judge(config: Config, opened: Opened) -> Finding:
     """What was opened against what was configured."""
     wanted, limit_s = config.realtime.model, config.realtime.connect_timeout_s
-    says = f"{config.realtime_url} opened a session of {opened.model or 'a model it does not name'}"
+    says = f"{shown(config.realtime_url)} opened a session of {opened.model or 'a model it does not name'}"
     says += f" in {opened.took_s * 1000:.0f} ms"
     if opened.model is not None and opened.model != wanted:
         return Finding(
@@ -94,4 +94,4 @@ def refused(config: Config, error: SessionError) -> Finding:
             mend = "check realtime.url: it must be a GA Realtime endpoint, such as wss://api.openai.com/v1/realtime"
         case _:
             mend = "check realtime.model, realtime.voice and realtime.session: the server refuses what they say"
-    return Finding("realtime", "failed", f"{config.realtime_url}: {error}", mend)
+    return Finding("realtime", "failed", f"{shown(config.realtime_url)}: {error}", mend)

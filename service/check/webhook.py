@@ -7,7 +7,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from service.check.finding import Finding, ServerDate
+from service.check.finding import Finding, ServerDate, shown
 from service.clock import rfc3339
 from service.config import Config
 from service.outbox.backoff import Outcome, Verdict
@@ -41,8 +41,8 @@ async def check(config: Config, on_date: Callable[[ServerDate], None]) -> list[F
 def judge(url: str, outcome: Outcome, took_s: float) -> Finding:
     """What an answer to the test event means."""
     if outcome.verdict is Verdict.DELIVERED:
-        return Finding("webhook", "ok", f"{url} took a signed test event in {took_s * 1000:.0f} ms")
-    says = f"{url} did not take a signed test event: {outcome.error}"
+        return Finding("webhook", "ok", f"{shown(url)} took a signed test event in {took_s * 1000:.0f} ms")
+    says = f"{shown(url)} did not take a signed test event: {outcome.error}"
     match outcome.verdict:
         case Verdict.DEAD:
             return Finding(

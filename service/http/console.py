@@ -42,7 +42,7 @@ class Console:
         self.routes = [
             web.get("/", self.page),
             web.get("/console/{name}", self.asset),
-            web.get("/events", streams.serve),
+            web.get("/events", streams.serve, allow_head=False),
             web.get("/calls/{call_id}/messages", self.messages),
             web.post("/login", self.log_in),
             web.post("/logout", self.log_out),
@@ -84,7 +84,11 @@ class Console:
         """Take the token from the form, give the cookie."""
         if request.content_type != "application/x-www-form-urlencoded":
             raise web.HTTPUnsupportedMediaType(reason="post the form")
-        given = parse_qs(await request.text()).get("token", [""])[0]
+        try:
+            form = (await request.read()).decode("utf-8", "replace")  # whatever charset the request claims
+        except (web.RequestPayloadError, ConnectionError) as error:
+            raise web.HTTPBadRequest(reason="the form cannot be read") from error
+        given = parse_qs(form).get("token", [""])[0]
         if not self._token or not same_token(given, self._token):
             return self.login_form(wrong=True)
         answer = web.Response(status=303, headers={"Location": "/"})

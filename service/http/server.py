@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -20,6 +21,7 @@ from service.config import Http
 from service.errors import ConfigError
 from service.http.console import Console
 from service.http.feed import Deliveries, Feed, WatchedCalls
+from service.http.listener import IDLE_S, listen
 from service.http.login import same_token
 from service.http.stream import EventStreams
 from service.schemas import TYPES, schema_json
@@ -43,6 +45,9 @@ MAX_BODY_BYTES = 4096
 """Nothing larger than the login form is ever posted."""
 LOOPBACK_NAME = "localhost"
 SHUTDOWN_S = 1.0
+
+_unheard = logging.Logger("http", logging.CRITICAL)
+"""aiohttp would log each request that is no HTTP as an error, with a traceback and the bytes: strangers send those."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -116,26 +121,39 @@ class HttpServer:
         check_exposure(settings)
         self._settings = settings
         app = build_app(settings, metrics, calls, readiness, deliveries=deliveries, dial=dial)
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            logger=_unheard,
+            handle_signals=False,
+            shutdown_timeout=SHUTDOWN_S,
+            keepalive_timeout=IDLE_S,
+            auto_decompress=False,  # nothing that is posted is large enough to be compressed
+        )
+        self._listening: asyncio.Server | None = None
         self.port = settings.port
         """Where it listens; known for http.port = 0 once the context was entered."""
 
     async def __aenter__(self) -> Self:
         """Listen. Raises ConfigError where the address cannot be had."""
         await self._runner.setup()
+        server = self._runner.server
+        assert server is not None  # noqa: S101 -- it was set up
         bind, port = self._settings.bind, self._settings.port
         try:
-            await web.TCPSite(self._runner, bind, port).start()
+            self._listening = await listen(server, bind, port)
         except OSError as error:
             await self._runner.cleanup()
             raise ConfigError(f"http.bind, http.port: cannot listen on {bind} port {port}: {error.strerror}") from error
-        self.port = self._runner.addresses[0][1]
+        self.port = self._listening.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop listening and close what is open."""
+        if self._listening is not None:
+            self._listening.close()
         await self._runner.cleanup()
 
 
@@ -144,6 +162,7 @@ class _Routes:
         self._metrics = metrics
         self._calls = calls
         self._readiness = readiness
+        self._rendering = asyncio.Lock()
 
     async def health(self, _request: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})
@@ -153,8 +172,9 @@ class _Routes:
         return web.json_response({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
 
     async def metrics(self, request: web.Request) -> web.Response:
-        # Milliseconds of work: on the loop they would hold up the audio of live calls.
-        body, content_type = await asyncio.to_thread(self._metrics.render, request.headers.get("Accept", ""))
+        # Milliseconds of work: on the loop they would hold up the audio of live calls, and in many threads at once too.
+        async with self._rendering:
+            body, content_type = await asyncio.to_thread(self._metrics.render, request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def schemas(self, _request: web.Request) -> web.Response:
@@ -182,6 +202,8 @@ def _guard(token: str, console: Console) -> Any:
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not _names_a_host(request):
+            raise web.HTTPBadRequest(reason="the Host header names no host")
         if request.path in PUBLIC_PATHS or request.path.startswith(PUBLIC_FOLDERS):
             return await handler(request)
         if not expected:
@@ -218,6 +240,13 @@ async def _add_headers(_request: web.Request, response: web.StreamResponse) -> N
 
 def _token(settings: Http) -> str:
     return settings.token.get_secret_value() if settings.token is not None else ""
+
+
+def _names_a_host(request: web.Request) -> bool:
+    try:
+        return request.url.port is not None
+    except ValueError:
+        return False
 
 
 def _is_loopback(host: str) -> bool:

@@ -2,10 +2,10 @@
 
 A turn detector hears speech in an echo 60 dB below the loudest sound, and no filter has learnt an unknown path in the
 first second. So what the filter leaves is let through only where the echo does not explain it: a frame is the caller's
-when its power stands out of what the echo may still have there, in enough bands. Frames that it does explain become
-silence, a little later: until then they are held, so that a word which becomes clear only in its middle passes with its
-begin. Nothing that passes is delayed. While nothing is played, and where there is no echo, the caller's audio passes as
-it is, bit by bit.
+when its power stands out of what echo and background noise may have there, in enough bands. Frames that they do explain
+become silence, a little later: until then they are held, so that a word which becomes clear only in its middle passes
+with its begin. Nothing that passes is delayed. While nothing is played, and where there is no echo, the caller's speech
+passes as it is, bit by bit.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from service.media.echo_filter import BLOCK, EchoFilter, Split
+from service.media.echo_filter import EchoFilter, Power, Split
+from service.media.noise_floor import NoiseFloor
 from service.media.ring import FRAME_MS, SILENCE, UplinkFrame
 
 EVIDENCE = 0.9
@@ -37,8 +38,6 @@ HELD_FRAMES = 10
 """Soft begins of words ("unless" is below the evidence for 60 ms), and the time until it is clear."""
 MISMATCH = 0.2
 """Of the echo that was taken out, what a linear filter may have got wrong (loudspeaker, G.711, drifting clocks)."""
-NOISE_POWER = np.float32(BLOCK * 11.0**2)
-"""Noise of -69 dBFS, which is also G.711's in a quiet frame."""
 FAINT = 64
 """Peak (-54 dBFS) below which a frame says nothing while the agent speaks: not worth the filter."""
 SPOKEN = 1000
@@ -74,6 +73,7 @@ class EchoControl:
         self._absent_frames = 0
         self._evident: deque[bool] = deque(maxlen=EVIDENT_WITHIN)
         self._held: deque[tuple[UplinkFrame, bool]] = deque()
+        self._noise = NoiseFloor()
         self._heard_energy = 0.0
         self._rest_energy = 0.0
 
@@ -101,8 +101,9 @@ class EchoControl:
             self._filter.skip(played.astype(np.float32))
             self._open_frames = HANGOVER_FRAMES if absent and not faint else max(0, self._open_frames - 1)
             return self._passed(frame, may_be_callers=False)
-        split = self._filter.split(heard.astype(np.float32), played.astype(np.float32))
-        found = evidence(split)
+        split = self._filter.split(heard.astype(np.float32), played.astype(np.float32), self._noise.power)
+        found = evidence(split, self._noise.power)
+        self._noise.hear(split.rest_power)
         self._evident.append(found >= (STILL_EVIDENCE if self._open_frames else EVIDENCE))
         if self._evident[-1] and (self._open_frames or sum(self._evident) >= EVIDENT_FRAMES):
             self._open_frames = HANGOVER_FRAMES
@@ -147,9 +148,9 @@ def _silenced(frame: UplinkFrame) -> UplinkFrame:
     return replace(frame, pcm=SILENCE)
 
 
-def evidence(split: Split) -> float:
+def evidence(split: Split, noise_power: Power) -> float:
     """How far a frame stands out of what echo and noise explain; 0 and more (see `EVIDENCE`)."""
-    explained = split.doubt_power + MISMATCH * split.echo_power + NOISE_POWER
+    explained = split.doubt_power + MISMATCH * split.echo_power + noise_power
     return float(np.log1p(split.rest_power / explained).mean())
 
 

@@ -38,8 +38,11 @@ ASTRAY = 0.8
 ASTRAY_SHARE = 0.5
 """A filter is astray when it leaves this much and more of what was heard, though what it takes out is as large as this
 share of it: the echo has moved, as when a jitter buffer on the way slips. A caller's speech makes the share smaller."""
-LEAST_ENERGY = 1e5
-"""Of 0.4 s at -75 dBFS: below it nothing is decided."""
+BELIEF = 10.0
+"""Nor is one astray whose uncertainty is this many times the power of its path and more: it knows of no path yet."""
+ABOVE_NOISE = 2.0
+"""Or whose echo is not above the background noise by this factor, which always looks like an echo that has moved. Who
+starts over each time takes a caller's words for echo where there is none."""
 CONSTRAINED = 2
 """Partitions a frame that are cut back to one block in time; all in turn (Soo and Pang 1990)."""
 
@@ -74,9 +77,11 @@ class EchoFilter:
         self._echo_block: Samples = np.zeros(2 * BLOCK, np.float32)
         self._powers: Power = np.empty((parts, BINS), np.float32)
         self._steps: Spectrum = np.empty((parts, BINS), np.complex64)
+        self._believes = False
         self._heard_energy = 0.0
         self._rest_energy = 0.0
         self._echo_energy = 0.0
+        self._noise_energy = 0.0
         self._start_over()
 
     def forget_played(self) -> None:
@@ -92,11 +97,14 @@ class EchoFilter:
         if len(self._skipped) > self._partitions - 1:
             self._last_played = self._skipped.popleft()
 
-    def split(self, heard: Samples, played: Samples) -> Split:
-        """Take apart a frame that was heard while `played` went out, (160,) each, and learn from it."""
+    def split(self, heard: Samples, played: Samples, noise_power: Power) -> Split:
+        """Take apart a frame that was heard while `played` went out, (160,) each, and learn from it.
+
+        `noise_power`: of the caller's background, as in `Split`.
+        """
         spectrum, (history, history_power) = self._transformed(heard, played)
         echo = np.fft.irfft(np.einsum("pk,pk->k", history, self._path))[BLOCK:]
-        if self._is_astray(heard, echo):
+        if self._is_astray(heard, echo, noise_power):
             self._start_over()
             echo = np.zeros(BLOCK, np.float32)
         self._echo_block[BLOCK:] = echo
@@ -111,18 +119,25 @@ class EchoFilter:
         # Half of the window is the frame, so that half of the power is its.
         return Split(heard - echo, rest_power, _power(echo_spectrum), expected_power / 2)
 
-    def _is_astray(self, heard: Samples, echo: Samples) -> bool:
+    def _is_astray(self, heard: Samples, echo: Samples, noise_power: Power) -> bool:
         rest = heard - echo
         self._heard_energy = MEMORY * self._heard_energy + float(np.dot(heard, heard))
         self._rest_energy = MEMORY * self._rest_energy + float(np.dot(rest, rest))
         self._echo_energy = MEMORY * self._echo_energy + float(np.dot(echo, echo))
-        least = ASTRAY_SHARE * self._heard_energy
-        return self._rest_energy > ASTRAY * self._heard_energy and self._echo_energy > max(least, LEAST_ENERGY)
+        # Parseval: the bins are half of a spectrum of 320.
+        self._noise_energy = MEMORY * self._noise_energy + float(noise_power.sum()) / BLOCK
+        return (
+            self._believes
+            and self._rest_energy > ASTRAY * self._heard_energy
+            and self._echo_energy > ASTRAY_SHARE * self._heard_energy
+            and self._echo_energy > ABOVE_NOISE * self._noise_energy
+        )
 
     def _start_over(self) -> None:
         self._path[:] = 0
         self._uncertainty[:] = PRIOR / self._partitions
-        self._heard_energy = self._rest_energy = self._echo_energy = 0.0
+        self._heard_energy = self._rest_energy = self._echo_energy = self._noise_energy = 0.0
+        self._believes = False
 
     def _transformed(self, heard: Samples, played: Samples) -> tuple[Spectrum, tuple[Spectrum, Power]]:
         # A row for each frame that was played, the one before in its first half; then the caller's behind zeros.
@@ -160,11 +175,14 @@ class EchoFilter:
         self._uncertainty *= expected
         drift = np.square(path.real, out=self._powers)
         drift += np.square(path.imag)
+        path_power = float(drift.sum())
         drift *= np.float32(DRIFT)
         self._uncertainty += drift
         # A path is never less known than at the start: while both sides talk, errors of the path raise its drift, which
         # raises the step, which makes larger errors, until the echo seems to explain whatever the caller says.
-        self._uncertainty *= np.minimum(PRIOR / self._uncertainty.sum(axis=0), np.float32(1))
+        unknown = self._uncertainty.sum(axis=0)
+        self._uncertainty *= np.minimum(PRIOR / unknown, np.float32(1))
+        self._believes = float(unknown.sum()) < BELIEF * path_power
 
     def _constrain(self) -> None:
         """Circular to linear convolution: a partition's path is one block long."""

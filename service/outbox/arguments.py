@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 Subparsers = argparse._SubParsersAction
 """argparse has no public name for what `add_subparsers` returns."""
 
+COUNT_MAX = 10**9
 _AGE_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -38,9 +39,9 @@ def print_line(line: str) -> None:
 
 
 def count(text: str) -> int:
-    """A whole number from 0."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
+    """A whole number from 0 to COUNT_MAX."""
+    if not text.isdecimal() or len(text) > len(str(COUNT_MAX)) or int(text) > COUNT_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {COUNT_MAX}")
     return int(text)
 
 

@@ -77,7 +77,7 @@ def parse_retry_after(value: str | None, now_s: float) -> float | None:
         return min(float(text[:12]), RETRY_AFTER_MAX_S)
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)

@@ -60,6 +60,15 @@ class Inbox:
         self._seen: set[str] = set()
         self._calls: dict[str, _Call] = {}
 
+    def is_new(self, message: Received) -> bool:
+        """Whether `accept` would take it. Raises RemoteProtocolError when a call has too many messages held."""
+        if message.webhook_id in self._seen:
+            return False
+        call = self._calls.get(message.call_id, _Call(message.seq))
+        if message.seq > call.next_seq and not message.gap and len(call.held) >= HELD_PER_CALL_MAX:
+            raise RemoteProtocolError(f"call {message.call_id}: too many messages ahead of seq {call.next_seq}")
+        return True
+
     def accept(self, message: Received) -> list[Received] | None:
         """Take a message; gives those whose turn has come, in order, or None for one that was there before.
 
@@ -67,11 +76,9 @@ class Inbox:
         A call begins with the first of its messages that arrives: an inbox that starts empty may meet it half-way.
         Raises RemoteProtocolError when a call has too many messages held.
         """
-        if message.webhook_id in self._seen:
+        if not self.is_new(message):
             return None
         call = self._calls.setdefault(message.call_id, _Call(message.seq))
-        if message.seq > call.next_seq and not message.gap and len(call.held) >= HELD_PER_CALL_MAX:
-            raise RemoteProtocolError(f"call {message.call_id}: too many messages ahead of seq {call.next_seq}")
         self._seen.add(message.webhook_id)
         if message.seq < call.next_seq:
             return [message]

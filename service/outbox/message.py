@@ -15,7 +15,8 @@ State = Literal["ready", "sent", "dead"]
 EndpointState = Literal["ok", "failing", "disabled"]
 
 INLINE_TRANSCRIPT_BYTES = 19_500
-"""Standard Webhooks asks for bodies below 20 kB: data that are larger leave without the whole transcript."""
+"""Standard Webhooks asks for bodies below 20 kB: data that are larger leave without the whole transcript. The rest is
+for the type, the timestamp and the place in the call."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ class Outbox:
         self._store = store
         self._thread = thread
         self._clock = clock
-        self._writable = True
+        self._refused: OutboxError | None = None
         self._closed = False
         self._listeners: list[Callable[[], None]] = []
 
@@ -79,7 +79,12 @@ class Outbox:
     @property
     def writable(self) -> bool:
         """Whether the last write went well; `check` asks anew."""
-        return self._writable
+        return self._refused is None
+
+    @property
+    def problem(self) -> str:
+        """Why the last write did not go well."""
+        return str(self._refused or "")
 
     def on_ready(self, listener: Callable[[], None]) -> None:
         """Call `listener` on the loop whenever there may be something new to deliver."""
@@ -170,7 +175,7 @@ class Outbox:
     async def retry(self, claim: Claim, error: str, *, message_delay_s: float, endpoint_delay_s: float) -> None:
         """The try failed: see `OutboxStore.retry`."""
         now_s = self._clock()
-        await self._write(self._store.retry, claim, error, now_s + message_delay_s, now_s + endpoint_delay_s)
+        await self._write(self._store.retry, claim, error, now_s, now_s + message_delay_s, now_s + endpoint_delay_s)
 
     async def expire(self, max_age_s: float) -> int:
         """Give up what has waited longer; says how many."""
@@ -234,10 +239,10 @@ class Outbox:
     async def _write(self, operation: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
         try:
             result = await self._run(operation, *args, **kwargs)
-        except OutboxError:
-            self._writable = False
+        except OutboxError as error:
+            self._refused = error
             raise
-        self._writable = True
+        self._refused = None
         return result
 
     async def _run(self, operation: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import quote
@@ -40,8 +41,12 @@ class Presence:
             self._leave()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._leave()
+    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
+        if failed is None:
+            self._leave()
+        else:
+            # Calls may be open: the mark without a lock says at once that nobody carries them any more.
+            self._close()
 
     def of(self, worker_id: str) -> Whereabouts:
         """Whether that worker's process lives."""
@@ -50,23 +55,28 @@ class Presence:
 
     def sweep(self) -> None:
         """Remove the marks of those who are gone: when their calls are closed."""
-        for mark in self._directory.glob(f"{self._stem}*"):
+        for mark in self._directory.glob(f"{escape(self._stem)}*"):
             with _looked_at(mark) as where:
                 if where == "gone":
-                    mark.unlink(missing_ok=True)
+                    _remove(mark)
 
     def _mark_of(self, worker_id: str) -> Path:
         return self._directory / (self._stem + quote(worker_id, safe=""))
 
     def _leave(self) -> None:
         if self._file is not None:
-            self._mark.unlink(missing_ok=True)
+            _remove(self._mark)
         self._close()
 
     def _close(self) -> None:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+def _remove(mark: Path) -> None:
+    with suppress(OSError):  # In a directory that is read-only by now it stays, and says the same.
+        mark.unlink()
 
 
 @contextmanager

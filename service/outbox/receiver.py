@@ -138,17 +138,24 @@ class Receiver:
             return web.Response(status=401, text=str(error))
         try:
             message = parse(webhook_id, body)
-            released = self._inbox.accept(message)
+            is_new = self._inbox.is_new(message)
         except RemoteProtocolError as error:
             self._arrived(headers, body, "malformed")
             self._on_refusal(str(error))
             return web.Response(status=400, text=str(error))
-        if released is None:
+        if not is_new:
             self._arrived(headers, body, "duplicate")
             return web.Response(status=204)
         if self._journal is not None:
-            self._write_journal(self._journal, webhook_id, body)
+            # Kept before it counts as seen: what could not be kept has to come again.
+            try:
+                self._write_journal(self._journal, webhook_id, body)
+            except OSError as error:
+                self._arrived(headers, body, "failed")
+                self._on_refusal(f"the journal cannot be written: {error}")
+                return web.Response(status=503, text="the journal cannot be written")
         self._arrived(headers, body, "taken")
+        released = self._inbox.accept(message) or []
         for one in released:
             self._on_message(one)
         async with self._changed:
@@ -214,5 +221,6 @@ class Receiver:
 
     def _write_journal(self, path: Path, webhook_id: str, body: bytes) -> None:
         entry = {"webhook_id": webhook_id, "received_at": rfc3339(self._clock())} | json.loads(body)
-        with path.open("a", encoding="utf-8") as lines:
+        # A lone surrogate has no UTF-8; as a backslash escape it is JSON.
+        with path.open("a", encoding="utf-8", errors="backslashreplace") as lines:
             lines.write(json.dumps(entry, ensure_ascii=False) + "\n")

@@ -73,4 +73,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) STRICT
         """,
     ),
+    (
+        # An endpoint that fails is waited for from here to next_try_at_s: before both, the clock was set back.
+        "ALTER TABLE endpoint ADD COLUMN waits_from_s REAL NOT NULL DEFAULT 0",
+    ),
 )

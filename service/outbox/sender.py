@@ -97,6 +97,9 @@ class Sender:
                 answer = await _read_answer(response)
         except TargetError as error:
             return Outcome(Verdict.RETRY, f"not sent: {error}")
+        except aiohttp.ClientResponseError as error:
+            # Its message quotes what came instead of HTTP, which may repeat what was sent.
+            return Outcome(Verdict.RETRY, "not an HTTP answer", answer=_quote(error.message.encode()))
         except Exception as error:  # noqa: BLE001 - bytes from outside: no answer may end the deliverer
             return Outcome(Verdict.RETRY, _describe(error))
         if outcome.verdict is Verdict.DELIVERED:

@@ -80,5 +80,5 @@ def _parse(text: str) -> Secret:
 
 
 def _signature(secret: Secret, webhook_id: str, timestamp: str, body: bytes) -> str:
-    signed = b".".join((webhook_id.encode(), timestamp.encode(), body))
+    signed = b".".join((webhook_id.encode("utf-8", "surrogateescape"), timestamp.encode(), body))
     return "v1," + base64.b64encode(hmac.digest(secret.key, signed, hashlib.sha256)).decode()

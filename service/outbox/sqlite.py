@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import sqlite3
 from collections.abc import Iterator
@@ -26,13 +27,24 @@ from service.outbox.store import OutboxError
 
 BUSY_TIMEOUT_MS = 10_000
 """How long a transaction waits for another process's."""
+REPLAYED_AT_ONCE = 5000
+"""An append of any worker waits for as many: some 150 ms."""
+PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+"""What ends by itself, or when somebody makes room: no fault of the setting's."""
+CLOCK_SLACK_S = 60.0
+"""Workers read the clock before they wait for the file: by more than that it was set back."""
+WAIT_MAX_S = 600.0
+"""A call's message waits less, and is leased for less: what lies further ahead is of a clock that was set back."""
 
 
 class SqliteOutboxStore:
     """An `OutboxStore` on a file. Belongs to the thread that made it; every process needs its own."""
 
     def __init__(self, path: Path, *, create: bool = True) -> None:
-        """Open the file. Raises ConfigError naming `outbox.path` when that fails."""
+        """Open the file; unless `create`, it has to be there and of this release.
+
+        Raises ConfigError naming `outbox.path` when that fails, OutboxError when it may not fail the next time.
+        """
         self._path = path
         try:
             if create:
@@ -42,27 +54,42 @@ class SqliteOutboxStore:
             self._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None)
         except (OSError, sqlite3.Error) as error:
             raise ConfigError(f"outbox.path: cannot open {path}: {error}") from None
+        self._file = _identity(path)
         try:
-            self._db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA foreign_keys = ON")
-            self._migrate()
-        except (sqlite3.Error, OutboxError) as error:
+            self._prepare(create=create)
+        except sqlite3.Error as error:
             self._db.close()
-            raise ConfigError(f"outbox.path: {path} cannot be used as an outbox: {error}") from None
+            kind = OutboxError if getattr(error, "sqlite_errorcode", 0) & 0xFF in PASSING else ConfigError
+            raise kind(f"outbox.path: {path} cannot be used as an outbox: {error}") from None
         except BaseException:
             self._db.close()
             raise
 
+    def _prepare(self, *, create: bool) -> None:
+        self._db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        version = self._version()
+        if version < len(MIGRATIONS) and not create:
+            older = f"was written by an older claimline (schema {version}): the service's next start updates it"
+            raise ConfigError(f"outbox.path: {self._path} {older if version else 'is no outbox'}")
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA foreign_keys = ON")
+        # A file that is up to date is not written to: it may be locked for long, or its disk full.
+        if version < len(MIGRATIONS):
+            self._migrate()
+
+    def _version(self) -> int:
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version > len(MIGRATIONS):
+            raise ConfigError(f"outbox.path: {self._path} was written by a newer claimline (schema {version})")
+        return int(version)
+
     def _migrate(self) -> None:
-        with self._transaction():
-            (version,) = self._db.execute("PRAGMA user_version").fetchone()
-            if version > len(MIGRATIONS):
-                raise ConfigError(f"outbox.path: {self._path} was written by a newer claimline (schema {version})")
-            for statements in MIGRATIONS[version:]:
-                for statement in statements:
-                    self._db.execute(statement)
-            self._db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        self._db.execute("BEGIN IMMEDIATE")
+        for statements in MIGRATIONS[self._version() :]:
+            for statement in statements:
+                self._db.execute(statement)
+        self._db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        self._db.execute("COMMIT")
 
     @contextmanager
     def _transaction(self, *, durable: bool = True) -> Iterator[None]:
@@ -201,14 +228,14 @@ class SqliteOutboxStore:
     def claim(self, limit: int, now_s: float, lease_s: float) -> list[Claim]:
         """See `OutboxStore.claim`."""
         with self._errors():
-            if not self._due_calls(1, now_s)[1]:
+            if not self._due_calls(1, now_s, lease_s)[1]:
                 return []  # Without a write: deliverers ask often.
         lease_until_s = now_s + lease_s
         with self._transaction(durable=False):
-            failures, calls = self._due_calls(limit, now_s)
+            failures, calls = self._due_calls(limit, now_s, lease_s)
             if failures and calls:
                 # Other deliverers wait for this probe; if it is never settled, for its lease.
-                self._db.execute("UPDATE endpoint SET next_try_at_s = ?", (lease_until_s,))
+                self._db.execute("UPDATE endpoint SET waits_from_s = ?, next_try_at_s = ?", (now_s, lease_until_s))
             return [self._lease_head(call_id, gap, failures, lease_until_s) for call_id, gap in calls]
 
     def sent(self, claim: Claim, now_s: float) -> None:
@@ -219,7 +246,12 @@ class SqliteOutboxStore:
                 "UPDATE messages SET state = 'sent', sent_at_s = ?, last_error = NULL WHERE webhook_id = ?",
                 (now_s, claim.webhook_id),
             )
-            self._db.execute("UPDATE calls SET gap = 0 WHERE call_id = ?", (claim.call_id,))
+            # One that was repeated says nothing of what was given up behind it.
+            self._db.execute(
+                "UPDATE calls SET gap = 0 WHERE call_id = ?1 AND gap AND NOT EXISTS"
+                " (SELECT 1 FROM messages WHERE call_id = ?1 AND seq > ?2 AND state = 'dead')",
+                (claim.call_id, claim.seq),
+            )
             self._release(claim)
             self._endpoint_is_well()
 
@@ -255,7 +287,7 @@ class SqliteOutboxStore:
                 self._find_heads("call_id = ?", call_id)
         return len(rows)
 
-    def retry(self, claim: Claim, error: str, message_at_s: float, endpoint_at_s: float) -> None:
+    def retry(self, claim: Claim, error: str, now_s: float, message_at_s: float, endpoint_at_s: float) -> None:
         """See `OutboxStore.retry`."""
         with self._transaction(durable=False):
             if not self._release(claim):
@@ -266,8 +298,9 @@ class SqliteOutboxStore:
                 (message_at_s, claim.call_id),
             )
             self._db.execute(
-                "UPDATE endpoint SET failures = failures + 1, next_try_at_s = ?, last_error = ? WHERE failures = ?",
-                (endpoint_at_s, error, claim.endpoint_failures),
+                "UPDATE endpoint SET failures = failures + 1, waits_from_s = ?, next_try_at_s = ?, last_error = ?"
+                " WHERE failures = ?",
+                (now_s, endpoint_at_s, error, claim.endpoint_failures),
             )
 
     def disable(self, claim: Claim, error: str) -> None:
@@ -283,19 +316,20 @@ class SqliteOutboxStore:
             self._db.execute("UPDATE endpoint SET failures = 0, next_try_at_s = 0, disabled = 0, last_error = NULL")
             self._find_heads("deliver_at_s IS NOT NULL")
 
-    def _due_calls(self, limit: int, now_s: float) -> tuple[int, list[tuple[str, int]]]:
+    def _due_calls(self, limit: int, now_s: float, lease_s: float) -> tuple[int, list[tuple[str, int]]]:
         """The endpoint's failures, and (call_id, gap) of calls to claim."""
-        failures, next_try_at_s, disabled = self._db.execute(
-            "SELECT failures, next_try_at_s, disabled FROM endpoint"
+        failures, waits_from_s, next_try_at_s, disabled = self._db.execute(
+            "SELECT failures, waits_from_s, next_try_at_s, disabled FROM endpoint"
         ).fetchone()
-        if disabled or (failures and now_s < next_try_at_s):
+        if disabled or (failures and waits_from_s - CLOCK_SLACK_S <= now_s < next_try_at_s):
             return failures, []
         # A probe takes the message that has waited longest since its last try, due or not: one that the endpoint
         # cannot digest then does not stand for all.
         calls = self._db.execute(
-            "SELECT call_id, gap FROM calls WHERE deliver_at_s IS NOT NULL AND delivery_lease_until_s <= ?1"
-            " AND (?2 OR deliver_at_s <= ?1) ORDER BY deliver_at_s LIMIT ?3",
-            (now_s, failures > 0, 1 if failures else limit),
+            "SELECT call_id, gap FROM calls WHERE deliver_at_s IS NOT NULL"
+            " AND (delivery_lease_until_s <= ?1 OR delivery_lease_until_s > ?1 + ?4)"
+            " AND (?2 OR deliver_at_s <= ?1 OR deliver_at_s > ?1 + ?4) ORDER BY deliver_at_s LIMIT ?3",
+            (now_s, failures > 0, 1 if failures else limit, max(lease_s, WAIT_MAX_S)),
         ).fetchall()
         return failures, calls
 
@@ -355,11 +389,13 @@ class SqliteOutboxStore:
     def find(self, which: MessageFilter, limit: int) -> list[Message]:
         """See `OutboxStore.find`."""
         where, values = _where(which)
+        # What waits is found by its own index and sorted: by age it lies among all that was ever sent.
+        age = "+created_at_s" if which.state == "ready" else "created_at_s"
         with self._errors():
             rows = self._db.execute(
                 "SELECT webhook_id, call_id, seq, type, state, attempts, last_error, created_at_s,"  # noqa: S608 - our own
                 " sent_at_s"
-                f" FROM messages WHERE {where} ORDER BY created_at_s DESC, seq DESC LIMIT ?",
+                f" FROM messages WHERE {where} ORDER BY {age} DESC, seq DESC LIMIT ?",
                 (*values, limit),
             ).fetchall()
         return [Message(*row) for row in reversed(rows)]
@@ -380,11 +416,22 @@ class SqliteOutboxStore:
     def replay(self, which: MessageFilter, now_s: float) -> int:
         """See `OutboxStore.replay`."""
         where, values = _where(which)
+        with self._errors():
+            found = self._db.execute(
+                f"SELECT rowid FROM messages WHERE state != 'ready' AND {where} ORDER BY rowid",  # noqa: S608 - our own
+                values,
+            ).fetchall()
+        rowids, replayed = [rowid for (rowid,) in found], 0
+        for first in range(0, len(rowids), REPLAYED_AT_ONCE):
+            replayed += self._replay(rowids[first : first + REPLAYED_AT_ONCE], now_s)
+        return replayed
+
+    def _replay(self, rowids: list[int], now_s: float) -> int:
         with self._transaction():
             rows = self._db.execute(
-                "UPDATE messages SET state = 'ready', sent_at_s = NULL, last_error = NULL,"  # noqa: S608 - our own words
-                f" replayed_at_s = ? WHERE state != 'ready' AND {where} RETURNING call_id",
-                (now_s, *values),
+                "UPDATE messages SET state = 'ready', sent_at_s = NULL, last_error = NULL, replayed_at_s = ?"
+                " WHERE rowid IN (SELECT value FROM json_each(?)) AND state != 'ready' RETURNING call_id",
+                (now_s, json.dumps(rowids)),
             ).fetchall()
             for call_id in {call_id for (call_id,) in rows}:
                 self._find_heads("call_id = ?", call_id)
@@ -418,10 +465,23 @@ class SqliteOutboxStore:
         """See `OutboxStore.check`."""
         with self._transaction():
             self._db.execute("UPDATE endpoint SET id = id")
+        if _identity(self._path) != self._file:
+            raise OutboxError(
+                f"outbox.path: {self._path} was removed or replaced while it was open: what is written goes with this"
+                " process; let it drain, it still delivers"
+            )
 
     def close(self) -> None:
         """See `OutboxStore.close`."""
         self._db.close()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _where(which: MessageFilter) -> tuple[str, tuple[Any, ...]]:

@@ -1,12 +1,15 @@
 """What an outbox store must do. `service.outbox.sqlite` is the one that ships.
 
-Every method is one transaction, blocks its thread, takes the wall clock as `now_s`, and raises OutboxError when the
-store cannot be read or written. Several processes may hold stores on the same file.
+Every method but `replay` is one transaction. Each blocks its thread, takes the wall clock as `now_s`, and raises
+OutboxError when the store cannot be read or written. Several processes may hold stores on the same file.
 
 A call is delivered one message at a time: claiming a call leases it, and its lowest message that is neither sent nor
 dead goes out. A lease that was not settled lapses, and the message is claimed again: at least once.
 
 The endpoint's failures are counted once for all: while there are any, one message at a time is claimed to probe it.
+
+A wall clock that is set back stalls nothing for longer than some minutes: a wait or a lease that reaches further into
+the future than any does is over.
 
 An open call has a will (MQTT 5.0 §3.1.2.5 names it so): what is to be said in its place if its worker dies. Whoever
 finds the worker gone says it and ends the call, in one transaction.
@@ -95,7 +98,7 @@ class OutboxStore(Protocol):
         """The endpoint is well but will never take this message."""
         ...
 
-    def retry(self, claim: Claim, error: str, message_at_s: float, endpoint_at_s: float) -> None:
+    def retry(self, claim: Claim, error: str, now_s: float, message_at_s: float, endpoint_at_s: float) -> None:
         """The try failed: the message is due again at `message_at_s`, the endpoint's next probe at `endpoint_at_s`.
 
         The endpoint's failure is counted only if nothing was counted since the claim: tries that were in flight side
@@ -131,7 +134,10 @@ class OutboxStore(Protocol):
         ...
 
     def replay(self, which: MessageFilter, now_s: float) -> int:
-        """Make sent and dead messages ready again, under their own ids and with their own bodies; says how many."""
+        """Make sent and dead messages ready again, under their own ids and with their own bodies; says how many.
+
+        In several transactions, the earlier messages of a call first: appends must not wait for a year of messages.
+        """
         ...
 
     def purge(self, created_before_s: float, *, dead: bool, limit: int) -> int:

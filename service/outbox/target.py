@@ -18,6 +18,9 @@ Network = IPv4Network | IPv6Network
 
 NAT64 = IPv6Network("64:ff9b::/96")
 """RFC 6052: the last 32 bits are an IPv4 address."""
+GLOBAL_UNICAST = IPv6Network("2000::/3")
+"""All that IANA has given out. Beside it lie IPv4 addresses in other forms (RFC 8215, ::/96) and site-local ones, which
+`is_global` of some Pythons lets pass."""
 
 
 class TargetError(OSError):
@@ -48,7 +51,7 @@ class Targets:
             return
         if self._plain:
             raise TargetError(f"{self._host} is {ip}: use https, or add it to webhook.allowed_networks")
-        if not ip.is_global or ip.is_multicast:
+        if not ip.is_global or ip.is_multicast or (ip.version == 6 and ip not in GLOBAL_UNICAST):
             raise TargetError(f"{self._host} is {ip}, a private address: add it to webhook.allowed_networks")
 
 

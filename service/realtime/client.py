@@ -28,7 +28,7 @@ from service.realtime.events import (
 )
 
 SEND_QUEUE_EVENTS = 500
-"""Ten seconds of audio; beyond it the oldest audio goes, never another event."""
+"""Ten seconds of audio; beyond it new audio is dropped, never another event."""
 MAX_MESSAGE_BYTES = 16 * 2**20
 CLOSE_TIMEOUT_S = 2.0
 
@@ -190,7 +190,16 @@ async def _connect(url: str, model: str, api_key: str | None) -> ClientConnectio
         status = refused.response.status_code
         reason = "unauthorized" if status in {401, 403} else "refused"
         raise SessionError(reason, f"the Realtime server answered HTTP {status}") from None
-    except (websockets.InvalidHandshake, websockets.InvalidURI, EOFError) as broken:
+    except (websockets.InvalidURI, websockets.InvalidProxy) as wrong:
+        # Their own text holds the URL, and with it passwords and keys.
+        raise SessionError("unreachable", f"realtime.url or the environment's proxy: {wrong.msg}") from None
+    except (ValueError, ImportError) as wrong:
+        # A port or name that is none, a proxy of a kind that needs another package.
+        raise SessionError("unreachable", f"realtime.url or the environment's proxy: {wrong}") from None
+    except websockets.InvalidHeader as broken:
+        # Of ours or of the answer: its value may be the key.
+        raise SessionError("protocol", f"not a websocket server: invalid {broken.name} header") from None
+    except (websockets.InvalidHandshake, EOFError) as broken:
         raise SessionError("protocol", f"not a websocket server: {broken}") from None
     except OSError as error:
         problem = str(error) or type(error).__name__

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import msgspec
+import structlog
 
 from service.realtime.wire import UNREADABLE
 
@@ -29,7 +30,7 @@ class EventLog:
     """One file of one call: `{"at": …, "t_s": …, "dir": "sent" | "recv", "event": {…}}` a line.
 
     `t_s` counts seconds since the log was opened. Nothing of the connection's headers is written.
-    `redact` None: words stay as they are.
+    `redact` None: words stay as they are. A disk that fails ends the log; the call goes on.
     """
 
     def __init__(self, directory: Path, call_id: str, now_s: float, redact: Redact | None) -> None:
@@ -39,24 +40,42 @@ class EventLog:
         self._file: BinaryIO = path.open("ab")
         self._opened_s = now_s
         self._redact = redact
+        self._ended = False
 
     def write(self, direction: Literal["sent", "recv"], raw: bytes | str, now_s: float) -> None:
         """Append one event; what is not a JSON object is kept as text of at most 2,000 characters."""
+        if self._ended:
+            return
         try:
-            event = msgspec.json.decode(raw)
+            event = self._event(msgspec.json.decode(raw))
         except UNREADABLE:
-            event = {"type": "", "raw": repr(raw[:2000])}
+            event = self._event({"type": "", "raw": repr(raw[:2000])})
         line = {
             "at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "t_s": round(now_s - self._opened_s, 4),
             "dir": direction,
-            "event": _cleaned(event, self._redact),
+            "event": event,
         }
-        self._file.write(msgspec.json.encode(line) + b"\n")
+        try:
+            self._file.write(msgspec.json.encode(line) + b"\n")
+        except OSError as error:
+            self._end(error)
+
+    def _event(self, event: Any) -> msgspec.Raw:
+        """As JSON. Raises RecursionError for one nested so deep that it could only just be read."""
+        return msgspec.Raw(msgspec.json.encode(_cleaned(event, self._redact)))
 
     def close(self) -> None:
         """Write what is buffered and close the file."""
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as error:
+            self._end(error)
+
+    def _end(self, error: OSError) -> None:
+        if not self._ended:
+            self._ended = True
+            structlog.get_logger().error("event_log_unwritable", problem=str(error))
 
 
 def _cleaned(value: Any, redact: Redact | None) -> Any:

@@ -6,9 +6,12 @@ set is kept as `Unknown`.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+
+Milliseconds = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
+"""Of audio. Longer than any session, and small enough to be reckoned with."""
 
 
 class ContentPart(msgspec.Struct, frozen=True):
@@ -102,14 +105,14 @@ class SessionUpdated(Event, frozen=True, tag="session.updated"):
 class SpeechStarted(Event, frozen=True, tag="input_audio_buffer.speech_started"):
     """Milliseconds of audio sent in this session, prefix padding included."""
 
-    audio_start_ms: int
+    audio_start_ms: Milliseconds
     item_id: str
 
 
 class SpeechStopped(Event, frozen=True, tag="input_audio_buffer.speech_stopped"):
     """Milliseconds of audio sent in this session, hang-over included."""
 
-    audio_end_ms: int
+    audio_end_ms: Milliseconds
     item_id: str
 
 
@@ -123,8 +126,8 @@ class Committed(Event, frozen=True, tag="input_audio_buffer.committed"):
 class TimeoutTriggered(Event, frozen=True, tag="input_audio_buffer.timeout_triggered"):
     """The caller said nothing for `idle_timeout_ms`; an empty item is committed."""
 
-    audio_start_ms: int
-    audio_end_ms: int
+    audio_start_ms: Milliseconds
+    audio_end_ms: Milliseconds
     item_id: str
 
 

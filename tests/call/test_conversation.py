@@ -11,6 +11,7 @@ from service.call.actions import Action, Answered, BargeIn, Failure, HangUp, Sen
 from service.call.conversation import Conversation
 from service.call.goodbye import ENDING_LIMIT_S, HANG_UP_GRACE_S, SILENCES_ASKED
 from service.call.intake import ClaimIntake
+from service.call.tools import parse_arguments
 from service.media.playout import Playout
 from service.media.ring import AudioHandover, UplinkFrame
 from service.media.uplink import Uplink
@@ -481,6 +482,37 @@ def test_a_response_that_failed_is_asked_for_again_a_little_later(call: Call) ->
     assert len(call.sent(ResponseCreate)) == 2
 
 
+def test_a_response_that_came_meanwhile_stands_for_the_one_that_failed(call: Call) -> None:
+    call.server(events.ResponseCreated(response=events.Response(id="r", conversation_id="c")))
+    call.server(events.ResponseDone(response=events.Response(id="r", status="failed")))
+    call.wait(500)
+    call.agent_says("a1", 2000)
+    call.wait(4000)
+    assert call.sent(ResponseCreate) == []
+
+
+@pytest.mark.parametrize("tool", [None, "request_human"])
+def test_who_answers_before_an_agent_that_is_not_interrupted_has_ended_is_answered_then(tool: str | None) -> None:
+    call = Call(interruptible=False)
+    call.agent_says("a1", 2000, done=False)
+    call.wait(500)
+    call.caller_begins("u1")
+    call.wait(500)
+    call.caller_ends("u1")
+    refused = events.ErrorBody(code="conversation_already_has_active_response")
+    call.server(events.ServerError(error=refused))
+    assert _asked_of_the_agent(call) == 0
+    call.agent_done("a1", tool=tool)
+    assert _asked_of_the_agent(call) == 1
+    call.agent_says("a2", 200)
+    call.wait(4000)
+    assert _asked_of_the_agent(call) == 1
+
+
+def _asked_of_the_agent(call: Call) -> int:
+    return sum(event.response is None for event in call.sent(ResponseCreate))
+
+
 def test_an_incomplete_response_is_heard_as_far_as_it_goes(call: Call) -> None:
     call.agent_says("a1", 400, done=False)
     call.agent_done("a1", status="incomplete")
@@ -528,3 +560,8 @@ def test_a_sign_of_the_caller_begins_the_count_anew(call: Call, sign: str) -> No
             call.wait(100)
     assert not any(item.item["role"] == "system" for item in call.sent(ItemCreate))
     assert call.of(HangUp) == []
+
+
+@pytest.mark.parametrize("text", [None, "", "[1]", "end the call", "[" * 5000, '{"a":' * 5000])
+def test_arguments_of_a_tool_that_are_no_object_are_none(text: str | None) -> None:
+    assert parse_arguments(text) == {}

@@ -6,11 +6,13 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
 from service.billing.prices import PriceTable
+from service.call import ending
 from service.call.leg import Confirmed, Digit, Ended, Invite, LegEvent, MediaActive
 from service.call.registry import Registry
 from service.call.runner import CallRunner
@@ -19,7 +21,7 @@ from service.call.sessions import OpenSession, Target
 from service.clock import Clock
 from service.config import Claim, Realtime, Transcription
 from service.media.ring import AudioHandover
-from service.outbox.message import MessageFilter
+from service.outbox.message import MessageFilter, encode_body, encode_data
 from service.outbox.outbox import Outbox
 from service.realtime import wire
 from service.realtime.client import Received, SessionError
@@ -317,9 +319,11 @@ async def test_a_transcript_that_never_comes_is_waited_for_and_then_told(outbox:
         session.caller_turn("u1")
         await settle(lambda: any(isinstance(event, ResponseCreate) and event.response for event in session.sent))
         world.leg.caller_hangs_up()
+        world.runner.hang_up(ending.DRAINED)
     messages = await world.messages()
     assert messages[1]["data"]["reason"] == "flush_timeout"
     assert messages[2]["data"]["turns"] == 1
+    assert messages[2]["data"]["reason"] == "hung_up_early", "the drain's end found the caller gone"
 
 
 async def test_nonsense_from_the_server_is_counted_and_never_fatal(outbox: Outbox) -> None:
@@ -341,6 +345,43 @@ async def test_nonsense_from_the_server_is_counted_and_never_fatal(outbox: Outbo
     assert world.counted("claimline_realtime_errors_total", code="unknown_event") == 1
     assert world.runner.record.ending is not None
     assert world.runner.record.ending.result == "client_error"
+
+
+async def test_a_call_that_breaks_leaves_no_turn_untold(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = MemorySession()
+    world = World(outbox, opens(session))
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        group.create_task(world.runner.run())
+        await settle(lambda: world.runner.record.answered_s is not None)
+        session.caller_turn("u1")
+        await settle(lambda: any(isinstance(event, ResponseCreate) and event.response for event in session.sent))
+        monkeypatch.setattr(world.runner._report, "strange_event", _breaks)
+        session.says("something.new")
+    messages = await world.messages()
+    assert [message["type"] for message in messages] == ["call.started", "turn.transcribed", "call.ended"]
+    assert (messages[1]["data"]["source"], messages[1]["data"]["reason"]) == ("none", "internal")
+    assert (messages[2]["data"]["reason"], messages[2]["data"]["turns"]) == ("internal", 1)
+    assert world.leg.did[-1] == "BYE"
+
+
+def _breaks(*_: object) -> None:
+    raise RuntimeError("a bug")
+
+
+async def test_an_event_log_on_a_full_disk_costs_the_call_nothing(outbox: Outbox, tmp_path: Path) -> None:
+    (tmp_path / "call_1.jsonl").symlink_to("/dev/full")
+    session = MemorySession()
+    world = World(outbox, opens(session), event_log=tmp_path)
+    log = world.runner._sessions._log
+    assert log is not None
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        group.create_task(world.runner.run())
+        await settle(lambda: world.runner.record.answered_s is not None)
+        for _ in range(1000):
+            log.write("recv", '{"type": "rate_limits.updated"}', 0.0)
+        log.write("recv", '{"type": "rate_limits.updated"}', 0.0)
+        world.leg.caller_hangs_up()
+    assert [message["type"] for message in await world.messages()] == ["call.started", "call.ended"]
 
 
 async def test_a_card_number_leaves_by_no_door(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -394,3 +435,18 @@ class _Log:
         self._lines.append({"event": event, **fields})
 
     warning = error = info
+
+
+@pytest.mark.parametrize(("letter", "lines"), [("x", 20), ("x", 150), ("\u00e9", 20), ('"', 20)])
+async def test_the_end_of_a_call_stays_below_20_kb_however_much_was_said(
+    outbox: Outbox, letter: str, lines: int
+) -> None:
+    kept = set()
+    for length in range(20, 1200, 20):
+        record = World(outbox, fails("refused")).runner.record
+        for number in range(lines):
+            record.lines.caller_said(f"u{number}", letter * length, 1.0)
+        body = encode_body("call.ended", 1.0, "call_" + 32 * "0", 9999, encode_data(record.ended_data()), gap=True)
+        assert len(body) < 20_000
+        kept.add(b'"transcript":null' not in body)
+    assert kept == {True, False}

@@ -28,6 +28,7 @@ def test_the_skew_is_that_of_the_middle_of_the_exchange() -> None:
     assert skew_s(answer(12.0)) == pytest.approx(12.0)
     assert skew_s(answer(-12.0)) == pytest.approx(-12.0)
     assert skew_s(answer(0.0, "yesterday")) is None
+    assert skew_s(answer(0.0, "Thu, 01 Jan 2026 00:00:00 +99999999999999999999")) is None
 
 
 @pytest.mark.parametrize(

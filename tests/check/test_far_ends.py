@@ -191,3 +191,17 @@ def test_a_pjsip_without_a_slot_to_refuse_with_is_a_warning() -> None:
 async def test_pjsip_tells_what_it_holds() -> None:
     bound = await pjsip.start_and_ask(config(sip={"public_address": "192.0.2.1"}))
     assert bound.slots > bound.max_calls >= 1
+
+
+def test_keys_in_an_address_are_not_shown() -> None:
+    address = "://user:hidden@far.example:8443/hooks?key=hidden#hidden"
+    keyed = config(realtime={"url": f"wss{address}"})
+    found = [
+        webhook.judge(f"https{address}", Outcome(Verdict.DELIVERED, "HTTP 200"), 0.1),
+        webhook.judge(f"https{address}", Outcome(Verdict.RETRY, "HTTP 500"), 0.1),
+        realtime.judge(keyed, Opened(MODEL, 0.2)),
+        realtime.refused(keyed, SessionError("timeout", "no session")),
+    ]
+    for finding in found:
+        assert "://far.example:8443/hooks" in finding.says
+        assert "hidden" not in finding.says

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -52,6 +53,11 @@ def log() -> Iterator[list[structlog.typing.EventDict]]:
 
 
 # -- who may see it ----------------------------------------------------------------------------------------------------
+
+
+async def test_asking_for_the_head_of_the_stream_takes_none() -> None:
+    async with served() as client, asyncio.timeout(5.0):
+        assert (await client.head("/events")).status == 405
 
 
 async def test_on_loopback_without_a_token_the_page_is_there_and_has_no_log_out() -> None:

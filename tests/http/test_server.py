@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
@@ -105,6 +106,32 @@ async def test_without_a_token_only_this_machine_by_its_own_name() -> None:
         assert (await client.get("/calls", headers={"Host": "localhost:8080"})).status == 200
         assert (await client.get("/calls", headers={"Host": "[::1]:8080"})).status == 200
         assert (await client.get("/metrics", headers={"Host": "worker.example"})).status == 200
+
+
+@pytest.mark.parametrize("token", [None, BEARER])
+@pytest.mark.parametrize("host", ["a:99999", "a:b"])
+async def test_a_host_that_is_none_is_a_bad_request_and_no_fault_of_ours(host: str, token: str | None) -> None:
+    async with served(token) as client:
+        for method, path in (("GET", "/calls"), ("GET", "/healthz"), ("POST", "/logout")):
+            with structlog.testing.capture_logs() as logged:
+                answer = await client.request(method, path, headers={"Host": host})
+            assert (answer.status, logged) == (400, [])
+
+
+async def test_scrapes_side_by_side_are_rendered_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    rendering: list[int] = []
+
+    def render(_self: Metrics, _accept: str) -> tuple[bytes, str]:
+        rendering.append(1)
+        assert len(rendering) == 1
+        time.sleep(0.005)  # gives the other threads their chance
+        rendering.pop()
+        return b"", "text/plain"
+
+    monkeypatch.setattr(Metrics, "render", render)
+    async with served() as client:
+        answers = await asyncio.gather(*(client.get("/metrics") for _ in range(8)))
+    assert [answer.status for answer in answers] == [200] * 8
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/metrics", "/calls", "/nothing", "/calls/broken"])

@@ -8,6 +8,7 @@ import pytest
 from service.call.stand_in import apology
 from service.media.echo import HELD_FRAMES, EchoControl
 from service.media.echo_filter import EchoFilter
+from service.media.noise_floor import NoiseFloor
 from service.media.resample import resample
 from service.media.ring import LINE_FRAME_SAMPLES, AudioHandover, DownlinkFrame, UplinkFrame
 from tests.bench.marks import noise
@@ -64,7 +65,7 @@ def erle_db(heard: Pcm, played: Pcm, from_s: float, to_s: float) -> float:
     one = EchoFilter(TAIL_MS)
     rest = np.concatenate(
         [
-            one.split(here.astype(np.float32), there.astype(np.float32)).rest
+            one.split(here.astype(np.float32), there.astype(np.float32), NoiseFloor().power).rest
             for here, there in zip(in_frames(heard), in_frames(played), strict=True)
         ]
     )
@@ -151,6 +152,26 @@ def test_an_engine_that_gives_the_caller_back_is_no_echo() -> None:
 def test_who_talks_at_the_same_time_as_the_agent_for_minutes_is_heard_to_the_end() -> None:
     heard, played = noise(240, seed=3), noise(240, seed=4)
     assert np.array_equal(cleaned(EchoControl(TAIL_MS), heard, played), heard)
+
+
+@pytest.mark.parametrize("noise_rms", [30, 100, 180])
+def test_over_a_loud_agent_a_soft_caller_is_heard_at_once_from_a_noisy_handset(noise_rms: float) -> None:
+    """-12 dBFS over -30, with a background of -60 to -45: where nothing comes back, that is soon known."""
+    seconds, words_s = 45, (12, 28, 44)
+    played = (agent(seconds) * 2.5).clip(-32768, 32767).astype(np.int16)
+    heard = noise(seconds, seed=5, rms=noise_rms).astype(np.float64)
+    for at_s in words_s:
+        heard += caller(seconds, at_s=at_s, to_s=at_s + 0.6, rms=1000.0)
+    passed = in_frames(cleaned(EchoControl(TAIL_MS), g711(heard), played))
+    assert all(passed[at_s * 50 : at_s * 50 + 15].any(axis=1).all() for at_s in words_s)
+
+
+def test_background_noise_does_not_open_for_the_echo() -> None:
+    played = agent(20)
+    heard = g711(ECHO.echo(played) + noise(20, seed=5, rms=60.0))
+    passed = in_frames(cleaned(EchoControl(TAIL_MS), heard, played)).any(axis=1)
+    loud = np.abs(in_frames(played)).max(axis=1) > 1000
+    assert (passed & loud).sum() <= 0.02 * loud.sum()
 
 
 def test_on_a_silent_handset_the_callers_first_word_passes_at_once_and_whole() -> None:

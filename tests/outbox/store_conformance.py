@@ -68,7 +68,7 @@ def ended(store: OutboxStore, call_id: str = "a") -> dict[str, Any]:
 
 def fail(store: OutboxStore, claim: Claim, now_s: float, delay_s: float = 5.0) -> None:
     """The endpoint failed, and is to be tried again in a while."""
-    store.retry(claim, "HTTP 500", now_s + delay_s, now_s + delay_s)
+    store.retry(claim, "HTTP 500", now_s, now_s + delay_s, now_s + delay_s)
 
 
 class StoreConformance:
@@ -204,7 +204,7 @@ class StoreConformance:
         for _ in range(60):
             for claim in store.claim(1, now_s, LEASE_S):
                 if claim.call_id == "poison":
-                    store.retry(claim, "HTTP 500", now_s + min(300.0, 5.0 * claim.attempt), now_s + 1.0)
+                    store.retry(claim, "HTTP 500", now_s, now_s + min(300.0, 5.0 * claim.attempt), now_s + 1.0)
                 else:
                     store.sent(claim, now_s)
                     delivered += 1
@@ -232,6 +232,33 @@ class StoreConformance:
         store.resume()
         assert only(store.claim(1, NOW_S, LEASE_S)).seq == 1
 
+    # -- a clock that is set back --------------------------------------------------------------------------------------
+
+    def test_what_waits_or_was_in_flight_is_not_held_up_by_hours(self, store: OutboxStore) -> None:
+        fill(store, "queued", 2)
+        fill(store, "left", 1)
+        queued, left = sorted(store.claim(2, NOW_S, LEASE_S), key=lambda claim: claim.call_id, reverse=True)
+        store.sent(queued, NOW_S)
+        again = store.claim(8, NOW_S - 3 * 3600, LEASE_S)
+        assert {(claim.call_id, claim.seq) for claim in again} == {("queued", 2), (left.call_id, left.seq)}
+        assert store.claim(8, NOW_S - 3 * 3600, LEASE_S) == []
+
+    def test_an_endpoint_that_failed_is_probed_again_and_then_waited_for_as_ever(self, store: OutboxStore) -> None:
+        fill(store)
+        fail(store, only(store.claim(1, NOW_S, LEASE_S)), NOW_S)
+        now_s = NOW_S - 3 * 3600
+        probe = only(store.claim(1, now_s, LEASE_S))
+        assert store.claim(1, now_s + LEASE_S - 1, LEASE_S) == []
+        fail(store, probe, now_s)
+        assert store.claim(1, now_s + 4, LEASE_S) == []
+        only(store.claim(1, now_s + 5, LEASE_S))
+
+    def test_a_wait_of_a_day_that_the_endpoint_asked_for_is_kept(self, store: OutboxStore) -> None:
+        fill(store)
+        fail(store, only(store.claim(1, NOW_S, LEASE_S)), NOW_S, delay_s=86_400.0)
+        assert store.claim(1, NOW_S - 1, LEASE_S) == [], "read a moment before it failed"
+        assert store.claim(1, NOW_S + 86_399, LEASE_S) == []
+
     # -- bodies --------------------------------------------------------------------------------------------------------
 
     def test_after_a_message_was_given_up_the_next_one_says_gap_and_the_one_after_does_not(
@@ -256,6 +283,19 @@ class StoreConformance:
             store.give_up(only(store.claim(1, NOW_S, LEASE_S)), "HTTP 422")
         store.close()
         assert data_of(only(open_store().claim(1, NOW_S, LEASE_S)))["gap"] is True
+
+    def test_repeating_an_earlier_message_does_not_hide_a_gap_behind_it(self, store: OutboxStore) -> None:
+        ids = fill(store, count=4)
+        store.sent(only(store.claim(1, NOW_S, LEASE_S)), NOW_S)
+        store.give_up(only(store.claim(1, NOW_S, LEASE_S)), "HTTP 422")
+        assert store.replay(MessageFilter(webhook_id=ids[0]), NOW_S) == 1
+        store.sent(only(store.claim(1, NOW_S, LEASE_S)), NOW_S)
+        after = only(store.claim(1, NOW_S, LEASE_S))
+        assert (after.seq, data_of(after).get("gap")) == (3, True)
+        store.sent(after, NOW_S)
+        assert store.replay(MessageFilter(webhook_id=ids[0]), NOW_S) == 1
+        store.sent(only(store.claim(1, NOW_S, LEASE_S)), NOW_S)
+        assert "gap" not in data_of(only(store.claim(1, NOW_S, LEASE_S))), "said once"
 
     def test_data_cannot_overwrite_the_place_in_the_call(self, store: OutboxStore) -> None:
         store.open_call("a", "worker-1", NOW_S, LEASE_S)

@@ -60,6 +60,7 @@ def test_a_status_decides(status: int, verdict: Verdict) -> None:
         ("Sun Nov  6 08:50:37 1994", 60.0),
         ("Sun, 06 Nov 1994 08:00:00 GMT", 0.0),
         ("Fri, 31 Dec 9999 23:59:59 GMT", RETRY_AFTER_MAX_S),
+        ("Thu, 01 Jan 2026 00:00:00 +99999999999999999999", None),
         ("-5", None),
         ("soon", None),
         ("١٢", None),

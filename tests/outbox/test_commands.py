@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from service.cli import main
 from service.config import Config
 from service.config import Outbox as OutboxSection
 from service.errors import ClaimlineError, ConfigError
+from service.outbox import sqlite
 from service.outbox.commands import add_parsers
 from service.outbox.message import MessageFilter, encode_data
 from service.outbox.sqlite import SqliteOutboxStore
@@ -153,6 +155,26 @@ def test_a_missing_file_is_named_and_not_made(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"outbox\.path.*none\.db"):
         claimline(tmp_path / "none.db", "list")
     assert not (tmp_path / "none.db").exists()
+
+
+def test_a_number_too_large_for_the_store_is_wrong_use(path: Path, ids: list[str]) -> None:
+    assert claimline(path, "list", "--limit", "1000000000") == 0
+    with pytest.raises(SystemExit) as stopped:
+        claimline(path, "list", "--limit", "99999999999999999999")
+    assert stopped.value.code == 2
+
+
+def test_whether_it_may_work_the_next_time_shows_in_the_exit_code(
+    path: Path, ids: list[str], store: SqliteOutboxStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLAIMLINE_OUTBOX__PATH", str(path))
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_MS", 1)
+    assert main(["outbox", "resume"]) == 0
+    store._db.execute("BEGIN IMMEDIATE")
+    assert main(["outbox", "resume"]) == 1
+    store._db.execute("ROLLBACK")
+    monkeypatch.setenv("CLAIMLINE_OUTBOX__PATH", str(path.with_name("none.db")))
+    assert main(["outbox", "resume"]) == 2
 
 
 @pytest.mark.parametrize("command", ["list", "show", "replay", "resume", "purge"])

@@ -66,7 +66,7 @@ class Deliveries(RuleBasedStateMachine):
     @precondition(lambda self: self.in_flight)
     @rule()
     def fail(self) -> None:
-        self.store.retry(self.in_flight.pop(0), "HTTP 500", self.now_s + 5.0, self.now_s + 1.0)
+        self.store.retry(self.in_flight.pop(0), "HTTP 500", self.now_s, self.now_s + 5.0, self.now_s + 1.0)
 
     @precondition(lambda self: self.in_flight)
     @rule()

@@ -389,3 +389,18 @@ async def test_a_worker_shows_which_state_the_endpoint_is_in(outbox: Outbox, wal
     await until_shown("disabled")
     await outbox.resume()
     await until_shown("ok")
+
+
+async def test_a_disk_that_refuses_is_named_in_the_log_though_no_call_is_up(outbox: Outbox, tmp_path: Path) -> None:
+    await outbox._run(outbox._store._db.execute, "PRAGMA query_only = ON")  # type: ignore[attr-defined]
+    worker = Worker(Config(outbox=OutboxSection(retention_days=0)))
+    takeover = Takeover(outbox, Presence(tmp_path / "outbox.db", "w"), "w")
+    with capture_logs() as logs:
+        tending = asyncio.create_task(worker._tend(outbox, takeover))
+        async with asyncio.timeout(5.0):
+            while outbox.writable or worker._metrics.registry.get_sample_value("claimline_outbox_writable") != 0:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+        tending.cancel()
+    problems = [line["problem"] for line in logs if line["event"] == "outbox_unusable"]
+    assert problems
+    assert "readonly" in problems[-1]

@@ -86,6 +86,19 @@ async def test_a_restarted_receiver_remembers_what_it_took(secrets: tuple[Secret
     assert [one.seq for one in receiver.messages] == [2, 3]
 
 
+async def test_what_could_not_be_journalled_has_to_come_again(secrets: tuple[Secret, ...], tmp_path: Path) -> None:
+    journal = tmp_path / "full" / "webhooks.jsonl"
+    refusals: list[str] = []
+    body = body_of(1, transcript="\ud800")
+    async with Receiver(secrets, journal=journal, on_refusal=refusals.append) as receiver:
+        assert await post(receiver.url, body, sign(secrets, "msg_1", body, time.time())) == 503
+        assert (receiver.messages, len(refusals)) == ([], 1)
+        journal.parent.mkdir()
+        assert await post(receiver.url, body, sign(secrets, "msg_1", body, time.time())) == 204
+        assert [one.seq for one in receiver.messages] == [1]
+    assert json.loads(journal.read_bytes())["data"]["transcript"] == "\ud800"
+
+
 async def test_waiting_for_messages_ends(secrets: tuple[Secret, ...]) -> None:
     async with Receiver(secrets) as receiver:
         with pytest.raises(TimeoutError):

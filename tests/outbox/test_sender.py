@@ -176,6 +176,24 @@ async def test_nonsense_is_a_failed_try(answer: bytes, secrets: tuple[Secret, ..
         assert (await send(url, secrets, timeout_s=2.0)).verdict is Verdict.RETRY
 
 
+@pytest.mark.parametrize(
+    "head", [b"", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"HTTP/1.1 200 OK\r\n\x01"]
+)
+async def test_an_endpoint_that_says_our_words_back_instead_of_http_gets_them_into_no_log(
+    head: bytes, secrets: tuple[Secret, ...]
+) -> None:
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head + await reader.readexactly(len(CLAIM.body)) + b"\r\n\r\n")
+        await writer.drain()
+
+    async with raw_server(echo) as url:
+        outcome = await send(f"{url}hooks?key=hidden", secrets)
+    assert (outcome.verdict, outcome.detail) == (Verdict.RETRY, "not an HTTP answer")
+    assert "call_id" in outcome.answer, "the operator may see them"
+    assert "hidden" not in outcome.error
+
+
 async def test_an_endless_answer_is_not_read_beyond_its_bound_and_the_status_counts(
     secrets: tuple[Secret, ...],
 ) -> None:

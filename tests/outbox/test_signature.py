@@ -50,10 +50,11 @@ def test_verify_gives_the_id() -> None:
         ({"webhook-timestamp": "9" * 400}, 1000.0, b"{}"),
         ({"webhook-signature": ""}, 1000.0, b"{}"),
         ({"webhook-signature": "v1,ä \udcff"}, 1000.0, b"{}"),
+        ({"webhook-id": "\udcff"}, 1000.0, b"{}"),
         ({}, 1301.0, b"{}"),
         ({}, 699.0, b"{}"),
     ],
-    ids=["body", "id", "timestamp", "no number", "huge", "none", "no ascii", "old", "from the future"],
+    ids=["body", "id", "timestamp", "no number", "huge", "none", "no ascii", "id no utf-8", "old", "from the future"],
 )
 def test_verify_refuses(change: dict[str, str], now_s: float, body: bytes) -> None:
     headers = sign(parse_secrets(OLD), "msg_7", b"{}", 1000.0) | change

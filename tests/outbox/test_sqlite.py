@@ -7,12 +7,15 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from service.errors import ConfigError
+from service.outbox import sqlite
+from service.outbox.message import MessageFilter
 from service.outbox.schema import MIGRATIONS
 from service.outbox.sqlite import SqliteOutboxStore
 from service.outbox.store import OutboxError
@@ -106,6 +109,78 @@ def test_a_store_that_cannot_be_written_says_so(path: Path, store: SqliteOutboxS
         store.open_call("a", "worker-1", NOW_S, LEASE_S)
     store._db.execute("PRAGMA query_only = OFF")
     store.check()
+
+
+def test_a_file_that_is_locked_for_long_is_opened_at_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_MS", 1)
+    SqliteOutboxStore(path).close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as backup:
+        backup.execute("BEGIN EXCLUSIVE")
+        store = SqliteOutboxStore(path)
+        assert store.stats(NOW_S).pending == 0
+        store.close()
+
+
+def test_a_lock_in_the_way_of_an_update_is_no_wrong_setting(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_MS", 1)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode = WAL")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(OutboxError, match=r"outbox\.path.*locked"):
+            SqliteOutboxStore(path)
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_what_only_looks_neither_makes_nor_updates_a_file(path: Path, version: int) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE photos (name TEXT)")
+        db.execute(f"PRAGMA user_version = {version}")
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match=r"outbox\.path.*(no outbox|older)"):
+        SqliteOutboxStore(path, create=False)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_was_removed_under_its_worker_is_noticed_and_still_serves(
+    path: Path, store: SqliteOutboxStore, replaced: bool
+) -> None:
+    fill(store, count=1)
+    store.check()
+    path.rename(path.with_name("elsewhere.db"))
+    if replaced:
+        path.touch()
+    with pytest.raises(OutboxError, match=r"outbox\.path.*removed or replaced"):
+        store.check()
+    store.sent(only(store.claim(1, NOW_S, LEASE_S)), NOW_S)
+
+
+def test_others_get_in_between_the_steps_of_a_long_replay(
+    path: Path, store: SqliteOutboxStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "REPLAYED_AT_ONCE", 2)
+    fill(store, count=5)
+    for _ in range(5):
+        store.sent(only(store.claim(1, NOW_S, LEASE_S)), NOW_S)
+    other, again = SqliteOutboxStore(path), []
+    store._db.set_trace_callback(
+        lambda statement: again.extend(other.claim(1, NOW_S, LEASE_S)) if statement == "BEGIN IMMEDIATE" else None
+    )
+    assert store.replay(MessageFilter(call_id="a"), NOW_S) == 5
+    store._db.set_trace_callback(None)
+    assert [claim.seq for claim in again] == [1], "the first of the call goes first"
+    other.close()
+
+
+def test_listing_what_waits_does_not_read_what_was_sent(store: SqliteOutboxStore) -> None:
+    statements: list[str] = []
+    store._db.set_trace_callback(statements.append)
+    store.find(MessageFilter(state="ready"), 100)
+    store._db.set_trace_callback(None)
+    # As it is asked, with a limit that the planner does not know.
+    asked = statements[-1].removesuffix("100") + "?"
+    plan = store._db.execute(f"EXPLAIN QUERY PLAN {asked}", (100,)).fetchall()
+    assert "messages_ready" in plan[0][3]
 
 
 APPENDING = """

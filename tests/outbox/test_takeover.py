@@ -172,6 +172,24 @@ def test_a_worker_is_here_until_its_process_dies(path: Path) -> None:
     assert list(path.parent.iterdir()) == [], "marks go with their workers"
 
 
+def test_who_ends_by_an_error_is_gone_at_once(path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), Presence(path, "broken"):
+        raise ZeroDivisionError
+    with Presence(path, "me") as presence:
+        assert presence.of("broken") == "gone"
+
+
+def test_marks_that_cannot_be_removed_break_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path, missing_ok: bool = False) -> None:
+        raise PermissionError
+
+    path.with_name(f"{path.name}.worker-dead").touch()
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with Presence(path, "me") as presence:
+        presence.sweep()
+        assert presence.of("dead") == "gone"
+
+
 def test_without_room_for_a_mark_a_worker_is_unknown(tmp_path: Path) -> None:
     with Presence(tmp_path / "none" / "outbox.db", "me") as presence:
         assert presence.of("me") == "unknown"

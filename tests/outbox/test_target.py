@@ -33,6 +33,9 @@ INSIDE = [
     "::ffff:169.254.169.254",
     "64:ff9b::169.254.169.254",
     "2002:a9fe:a9fe::1",
+    "64:ff9b:1::169.254.169.254",
+    "::127.0.0.1",
+    "fec0::1",
 ]
 
 
@@ -44,6 +47,7 @@ def test_an_inner_address_is_refused(address: str) -> None:
 
 def test_an_outer_address_is_allowed_with_tls_only() -> None:
     Targets("https://claims.example/", ()).check("93.184.216.34")
+    Targets("https://claims.example/", ()).check("2606:2800:220:1::1")
     with pytest.raises(TargetError, match="use https"):
         Targets("http://claims.example/", ()).check("93.184.216.34")
 

@@ -106,6 +106,40 @@ async def test_refused_and_unauthorized_are_told_apart() -> None:
             assert await reason_of(url) == reason
 
 
+@pytest.mark.parametrize("location", ["ws://h:99999/", "ws://[::1", "ws://a..b/", "http://x/"])
+async def test_a_redirect_to_no_address_is_a_session_that_was_not_to_be_had(location: str) -> None:
+    async def never(_connection: ServerConnection) -> None:
+        raise AssertionError
+
+    def redirect(connection: ServerConnection, _request: Request) -> Response:
+        answer = connection.respond(HTTPStatus.FOUND, "")
+        answer.headers["Location"] = location
+        return answer
+
+    async with server(never, process_request=redirect) as url:
+        assert await reason_of(url) == "unreachable"
+
+
+@pytest.mark.parametrize("variable", ["https_proxy", "socks_proxy"])
+async def test_a_proxy_that_cannot_be_used_is_told_without_its_password(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "socks9://user:hidden@127.0.0.1:1")
+    with pytest.raises(SessionError, match="proxy") as failed:
+        await open_to("wss://127.0.0.2:1/v1/realtime")
+    assert "hidden" not in str(failed.value)
+
+
+async def test_a_key_that_no_header_can_carry_is_not_shown() -> None:
+    async def never(_connection: ServerConnection) -> None:
+        raise AssertionError
+
+    async with server(never) as url:
+        with pytest.raises(SessionError) as failed:
+            await open_session(url, "m", f"\ufeff{KEY}", {}, None)
+    assert KEY not in str(failed.value)
+
+
 async def test_nobody_listens() -> None:
     assert await reason_of("ws://127.0.0.1:1/v1/realtime") == "unreachable"
 
@@ -206,6 +240,15 @@ async def test_the_event_log_has_both_ways_no_audio_and_no_key(tmp_path: Path) -
 
 def test_a_model_is_added_to_the_query_that_is_there() -> None:
     assert with_model("wss://h/v1/realtime?x=1", "a b") == "wss://h/v1/realtime?x=1&model=a+b"
+
+
+@pytest.mark.parametrize("depth", [300, 600, 900, 5000])
+def test_an_event_nested_deep_is_a_line_of_the_log_like_any_other(depth: int, tmp_path: Path) -> None:
+    log = EventLog(tmp_path, "call_1", 0.0, str)
+    for text in ("[" * depth + "]" * depth, '{"a":' * depth + "1" + "}" * depth):
+        log.write("recv", text, 1.0)
+    log.close()
+    assert (tmp_path / "call_1.jsonl").read_bytes().count(b"\n") == 2
 
 
 def test_the_event_log_is_redacted_and_keeps_no_pieces_of_words(tmp_path: Path) -> None:

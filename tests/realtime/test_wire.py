@@ -119,6 +119,12 @@ def test_a_known_event_with_wrong_fields_says_what_is_wrong() -> None:
     assert "audio_start_ms" in event.problem
 
 
+@pytest.mark.parametrize("audio_end_ms", [10**400, 2**31, -(2**40)])
+def test_a_time_that_cannot_be_reckoned_with_is_malformed(audio_end_ms: int) -> None:
+    stopped = {"type": "input_audio_buffer.speech_stopped", "item_id": "a", "audio_end_ms": audio_end_ms}
+    assert isinstance(wire.decode(json.dumps(stopped)), events.Malformed)
+
+
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(),

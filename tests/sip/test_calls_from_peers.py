@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.call.leg import Confirmed, Digit, Ended, MediaActive, MediaHeld
+from service.call.leg import Confirmed, Digit, Ended, MediaActive, MediaHeld, MediaLost
 from sip.wav import write_line_audio
 from tests import peers
 from tests.peers import Codec
-from tests.sip.desk import Line, answer_and_echo, desk
+from tests.sip.desk import SETTINGS, Line, answer_and_echo, desk
+from tests.sip.raw import SDP, RawPeer, to_tag
 
 pytestmark = [
     pytest.mark.alone,
@@ -165,6 +166,32 @@ async def test_an_invite_without_sdp_gets_our_offer(tmp_path: Path) -> None:
         await line.ended()
     assert MediaActive("PCMA") in line.events
     assert rtp.packets
+
+
+async def test_audio_is_found_behind_a_line_that_this_build_cannot_do() -> None:
+    video = "m=video 40002 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n"
+    async with desk() as party, RawPeer(party.port) as raw:
+        raw.send(raw.request("INVITE", call="video", body=SDP.replace("m=audio", f"{video}m=audio")))
+        tag = to_tag(await raw.answer("video", "INVITE", 1))
+        raw.send(raw.request("ACK", call="video", to_tag=tag))
+        assert await (await party.line()).until(MediaActive) == MediaActive("PCMU")
+        await raw.hang_up("video", tag)
+
+
+async def test_a_call_that_is_not_acknowledged_is_not_one_whose_media_is_lost() -> None:
+    async with desk(settings=SETTINGS.model_copy(update={"media_timeout_s": 0.5})) as party, RawPeer(party.port) as raw:
+        raw.send(raw.request("INVITE", call="late", body=SDP))
+        tag = to_tag(await raw.answer("late", "INVITE", 1))
+        async with asyncio.timeout(5):
+            # PJSIP repeats it after 0.5 s and after another second.
+            while raw.statuses()[200] < 3:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        raw.send(raw.request("ACK", call="late", to_tag=tag))
+        line = await party.line()
+        await line.until(Confirmed)
+        assert [type(event) for event in line.events] == [MediaActive, Confirmed]
+        await line.until(MediaLost)
+        await raw.hang_up("late", tag)
 
 
 async def test_no_codec_in_common_is_488_and_told(tmp_path: Path) -> None:

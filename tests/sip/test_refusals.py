@@ -49,6 +49,22 @@ async def test_a_peer_that_is_not_allowed_gets_403(tmp_path: Path) -> None:
     assert party.refusals[0].invite.peer == "127.0.0.1"
 
 
+async def test_an_invite_without_an_offer_is_refused_like_any_other() -> None:
+    """PJSIP aborts the process where that is done in the callback that brings the INVITE."""
+    settings = SETTINGS.model_copy(update={"allowed_peers": (ip_network("192.0.2.0/24"),)})
+    async with desk(settings=settings) as party, RawPeer(party.port) as stranger:
+        for number in range(6):
+            call, branch = f"bare{number}", f"z9hG4bKbare{number}"
+            stranger.send(stranger.request("INVITE", call=call, branch=branch))
+            if number % 2:
+                stranger.send(stranger.request("CANCEL", call=call, branch=branch))
+            answer = await stranger.answer(call, "INVITE", 1)
+            assert answer.startswith(("SIP/2.0 403", "SIP/2.0 487")), answer
+            stranger.send(stranger.request("ACK", call=call, branch=branch, to_tag=to_tag(answer)))
+    assert not party.lines
+    assert Counter((refusal.code, refusal.reason) for refusal in party.refusals) == {(403, "not_allowed"): 6}
+
+
 async def test_who_takes_the_place_of_a_caller_just_gone_is_not_hung_up_on() -> None:
     """PJSIP gives the slot of a call to the next before its object is destroyed, which ends whatever the slot holds."""
 

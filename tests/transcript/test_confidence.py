@@ -22,3 +22,4 @@ def test_what_is_none_is_none(nothing: Any) -> None:
 def test_it_stays_between_nothing_and_certain() -> None:
     assert mean_probability([{"logprob": 5.0}]) == 1.0
     assert mean_probability([{"logprob": -math.inf}]) == 0.0
+    assert mean_probability([{"logprob": 10**400}, {"logprob": -(10**400)}]) == 0.5
