@@ -12,7 +12,9 @@ from tests.acceptance.busy_minute import BURST, CALLS, REFUSALS_PER_S, REFUSED_S
 
 pytestmark = [pytest.mark.alone, pytest.mark.real, pytest.mark.speech]
 
-MAX_GAP_P99_MS = 25.0
+MAX_GAP_P99_MS = 40.0
+"""A telephone's jitter buffer of two frames runs empty beyond that. On a quiet machine it is 22 to 25, as is printed; a
+busy one must not fail the test."""
 
 
 def test_every_caller_beyond_the_third_is_told_to_come_back(minute: BusyMinute) -> None:

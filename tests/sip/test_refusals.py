@@ -25,6 +25,9 @@ pytestmark = [
     pytest.mark.skipif(bool(peers.missing_peers()), reason=f"not installed: {peers.missing_peers()}"),
 ]
 
+MAX_GAP_P99_MS = 40.0
+"""A telephone's jitter buffer of two frames runs empty beyond that; 22 to 25 on a quiet machine."""
+
 
 @contextlib.asynccontextmanager
 async def full_house(party: Desk, tmp_path: Path, talk_s: float) -> AsyncIterator[list[peers.RtpPeer]]:
@@ -139,7 +142,7 @@ async def test_three_calls_do_not_notice_a_burst_and_a_run_of_refusals(tmp_path:
     assert Counter(refusal.reason for refusal in party.refusals) == {"capacity": 300}
     for rtp in streams:
         assert set(np.diff([packet.sequence for packet in rtp.packets]) % 65536) == {1}
-        assert np.percentile(rtp.gaps_ms(), 99) <= 25
+        assert np.percentile(rtp.gaps_ms(), 99) <= MAX_GAP_P99_MS
         assert peers.loudest_hz(rtp.heard()[8000:16000]) == pytest.approx(440, abs=2)
 
 
