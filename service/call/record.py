@@ -114,19 +114,12 @@ class CallRecord:
 
     def ended_data(self) -> dict[str, Any]:
         """Data of `call.ended`."""
-        ended = {
-            "ended_at": self.clock.rfc3339(self.ended_s if self.ended_s is not None else self.clock.monotonic()),
-            "duration_s": round(self.duration_s, 3),
+        ended = self.will_data(open_turns=0) | {
             **self._ending_data(),
-            "turns": len(self.turns),
-            "transcript": as_json(self.lines.in_order(), self.clock.rfc3339, self.redact),
-            **self._claims_data(),
-            "human_requested": self.human_requested,
-            "call_back_number": self.call_back_number,
             "recording": self.recording,
             "recording_complete": self.recording_complete,
-            **self.ledger.as_json(),
             "quality": self._quality(),
+            "transcript": as_json(self.lines.in_order(), self.clock.rfc3339, self.redact),
         }
         if len(encode_data(ended)) > INLINE_TRANSCRIPT_BYTES:
             ended |= {"transcript": None, "transcript_url": f"/calls/{self.call_id}"}
