@@ -24,7 +24,7 @@ from service.call.services import CallServices
 from service.call.sessions import Target
 from service.call.tools import CLAIM_TOOLS, TOOLS
 from service.clock import Clock
-from service.config import Config, check_serve
+from service.config import Config, check_serve, local_host
 from service.http.server import HttpServer, check_exposure
 from service.outbox.delivery import Deliverer
 from service.outbox.outbox import CALL_LEASE_S, Outbox
@@ -291,8 +291,7 @@ class Worker:
 
 def sip_uri(config: Config, bound: Bound) -> str:
     """What to dial, as far as this machine can know."""
-    host = config.sip.public_address or ("127.0.0.1" if bound.host in {"0.0.0.0", ""} else bound.host)
-    return f"sip:claims@{host}:{bound.udp_port}"
+    return f"sip:claims@{config.sip.public_address or local_host(bound.host)}:{bound.udp_port}"
 
 
 def session_target(config: Config, instructions: str) -> Target:

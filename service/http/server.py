@@ -8,7 +8,6 @@ name that it points at 127.0.0.1.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -17,7 +16,7 @@ from typing import Any, Protocol, Self
 import structlog
 from aiohttp import web
 
-from service.config import Http
+from service.config import Http, is_loopback
 from service.errors import ConfigError
 from service.http.console import Console
 from service.http.feed import Deliveries, Feed, WatchedCalls
@@ -43,7 +42,6 @@ PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/metrics", "/schemas", "/login
 PUBLIC_FOLDERS = ("/schemas/", "/console/")
 MAX_BODY_BYTES = 4096
 """Nothing larger than the login form is ever posted."""
-LOOPBACK_NAME = "localhost"
 SHUTDOWN_S = 1.0
 
 _unheard = logging.Logger("http", logging.CRITICAL)
@@ -66,7 +64,7 @@ class CallDirectory(WatchedCalls, Protocol):
 
 def check_exposure(settings: Http) -> None:
     """Refuse to listen off loopback without a token. Raises ConfigError."""
-    if not _is_loopback(settings.bind) and not _token(settings):
+    if not is_loopback(settings.bind) and not _token(settings):
         raise ConfigError(
             f"http.token: set it (or http.token_file), since http.bind is {settings.bind}, which others can reach"
         )
@@ -207,7 +205,7 @@ def _guard(token: str, console: Console) -> Any:
         if request.path in PUBLIC_PATHS or request.path.startswith(PUBLIC_FOLDERS):
             return await handler(request)
         if not expected:
-            if not _is_loopback(request.url.host or ""):
+            if not is_loopback(request.url.host or ""):
                 raise web.HTTPForbidden(reason="ask for this machine by a loopback address, or set http.token")
             return await handler(request)
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
@@ -245,14 +243,5 @@ def _token(settings: Http) -> str:
 def _names_a_host(request: web.Request) -> bool:
     try:
         return request.url.port is not None
-    except ValueError:
-        return False
-
-
-def _is_loopback(host: str) -> bool:
-    if host.lower() == LOOPBACK_NAME:
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
