@@ -19,6 +19,7 @@ from tests import peers
 from tests.acceptance import chromium
 from tests.acceptance.far_end import far_end, say, until_answered
 from tests.acceptance.product import SECRET, serving
+from tests.call.test_runner import USAGE
 
 pytestmark = [
     pytest.mark.real,
@@ -30,13 +31,6 @@ EVIL = "<img src=x onerror=\"document.title='owned'\"><script>document.title='ow
 NAME = "<svg onload=alert(1)>Eve"
 TALK_S = 4.0
 CLAIM = {"value": NAME, "turns": [1], "confirmed": False, "unknown": False}
-USAGE = {
-    "total_tokens": 130,
-    "input_tokens": 100,
-    "output_tokens": 30,
-    "input_token_details": {"text_tokens": 60, "audio_tokens": 40, "cached_tokens": 0},
-    "output_token_details": {"text_tokens": 10, "audio_tokens": 20},
-}
 
 
 class Talk:
