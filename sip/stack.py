@@ -33,6 +33,9 @@ LINGER_S = 0.6
 """Between our last BYE and the end of the library: one that is lost is sent again after 0.5 s (RFC 3261 §17.1.2.2)."""
 MAX_ROUTES = 8
 """Local addresses that get an account of their own."""
+MAX_PREFETCH_MS = 160
+"""How much may be gathered anew once the jitter buffer has run empty. PJSIP takes the burst behind a stall of our own
+for the network's jitter, and would gather as much as the stall was long."""
 BIND_TRIES = 20
 _WILDCARD = "0.0.0.0"
 _CODEC_PRIORITY = {"PCMU": 255, "PCMA": 254}
@@ -327,7 +330,7 @@ class Stack:
         media.ecTailLen = 0
         media.jbInit = media.jbMinPre = prefetch_ms
         media.jbMax = settings.jitter_buffer_max_ms
-        media.jbMaxPre = max(prefetch_ms, settings.jitter_buffer_max_ms * 4 // 5)
+        media.jbMaxPre = max(prefetch_ms, min(MAX_PREFETCH_MS, settings.jitter_buffer_max_ms * 4 // 5))
         return ep
 
     def _bind(self, library: Any) -> tuple[int, int]:
