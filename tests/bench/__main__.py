@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.bench import (
+    crowd,
     echo,
     idle,
     interruption,
@@ -37,11 +38,13 @@ MEASUREMENTS: dict[str, Callable[[Bench], Measurement]] = {
     "one": round_trip.one_call,
     "three": round_trip.three_calls,
     "scraping": scraping.measure,
+    "crowd": crowd.measure,
     "jitter": network.jitter,
     "loss": network.jitter_and_loss,
     "interruption": interruption.measure,
     "echo": echo.measure,
     "stall": stall.measure,
+    "hiccups": stall.hiccups,
     "resampler": resampling.measure,
     "outbox": outbox.measure,
 }

@@ -23,6 +23,7 @@ class Lengths:
     network_s: float
     stalls: int
     after_stall_s: float
+    hiccups: int
     rounds: int
     """Interruptions a call."""
     echo_s: float
@@ -42,6 +43,7 @@ FULL = Lengths(
     network_s=20,
     stalls=2,
     after_stall_s=8.5,
+    hiccups=20,
     rounds=14,
     echo_s=12,
     transcripts=100,
@@ -58,6 +60,7 @@ QUICK = Lengths(
     network_s=3,
     stalls=1,
     after_stall_s=3,
+    hiccups=2,
     rounds=2,
     echo_s=7,
     transcripts=6,

@@ -1,4 +1,4 @@
-"""What is left of a stop of 300 ms: the delay that a call carries on with."""
+"""What is left of a stop of 300 ms, and of many short ones: the delay that a call carries on with, and frames."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ WINDOW_S = 0.25
 NEAR_MS = 20.0
 STEADY_S = 1.0
 SAMPLED_S = (0.5, 1.0, 2.0, 4.0, 8.0)
+HICCUP_S = 0.06
+HICCUPS_EVERY_S = 0.7
 
 
 def measure(bench: Bench) -> Measurement:
@@ -51,14 +53,45 @@ def measure(bench: Bench) -> Measurement:
     )
 
 
+def hiccups(bench: Bench) -> Measurement:
+    """Short stops, one after the other, as a busy host gives them to a virtual machine."""
+    lengths, pid = bench.lengths, bench.worker.pid
+    count = lengths.hiccups
+    stops_s = [STOP_AT_S + HICCUPS_EVERY_S * number for number in range(count)]
+    at = [
+        action
+        for stop_s in stops_s
+        for action in (
+            (stop_s, lambda: os.kill(pid, signal.SIGSTOP)),
+            (stop_s + HICCUP_S, lambda: os.kill(pid, signal.SIGCONT)),
+        )
+    ]
+    end_s = stops_s[-1] + HICCUP_S + 2 * STEADY_S
+    last_s = (end_s - 1.5 * STEADY_S, end_s - 0.5 * STEADY_S)
+    talks = talk(bench, 3, end_s, at=at)
+    up, around = [one.up for one in talks], [one.around for one in talks]
+    return Measurement(
+        f"After {count} stops of {1000 * HICCUP_S:g} ms",
+        f"SIGSTOP and SIGCONT to the worker, every {HICCUPS_EVERY_S:g} s while three calls talk; the median delay of"
+        " a second behind the last against the median before the first stop; the worst call counts",
+        (
+            Figure("uplink slower", max(_slower_ms(way, *last_s) for way in up), "ms", aim=NEAR_MS),
+            Figure("there and back slower", max(_slower_ms(way, *last_s) for way in around), "ms", aim=NEAR_MS),
+            Figure("frames lost on the way up, a stop and call", _lost(up) / count, ""),
+            Figure("frames lost there and back, a stop and call", _lost(around) / count, ""),
+        ),
+    )
+
+
 def _extra_ms(ways: Sequence[Way], after_s: float) -> float:
     """The most that any call is slower than before."""
-    return max(_extra_of(way, after_s) for way in ways)
+    at_s = STOP_AT_S + STOP_S + after_s
+    return max(_slower_ms(way, at_s - WINDOW_S / 2, at_s + WINDOW_S / 2) for way in ways)
 
 
-def _extra_of(way: Way, after_s: float) -> float:
-    end_s = STOP_AT_S + STOP_S + after_s
-    then = way.delays_ms(end_s - WINDOW_S / 2, end_s + WINDOW_S / 2)
+def _slower_ms(way: Way, from_s: float, to_s: float) -> float:
+    """The median delay of a stretch against that before the (first) stop."""
+    then = way.delays_ms(from_s, to_s)
     return float(np.median(then) - np.median(way.delays_ms(SETTLE_S, STOP_AT_S))) if then.size else float("nan")
 
 
