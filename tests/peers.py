@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import re
 import shutil
 import socket
@@ -26,6 +27,7 @@ HOST = "127.0.0.1"
 SCENARIOS = Path(__file__).parent / "sip" / "scenarios"
 PACKET_BYTES = 160
 PACKET_S = 0.020
+_CHANCE = random.SystemRandom()
 _SO_TIMESTAMPNS = 35
 """<asm-generic/socket.h>; Python does not name it."""
 
@@ -75,11 +77,15 @@ async def run(
     return Exit(code, output.decode(errors="replace"))
 
 
-def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
-    """A port that is free now."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+def free_port() -> int:
+    """A port that is free now by UDP and TCP, as are most likely the three behind it.
+
+    It is none that the system gives to whoever asks for any port, so that it can be left and taken again.
+    """
+    while True:
+        port = _CHANCE.randrange(20_000, 30_000, 4)
+        with contextlib.suppress(OSError), occupied(port):
+            return port
 
 
 @contextlib.contextmanager
@@ -117,7 +123,7 @@ async def sipp(
     text = (scenario if isinstance(scenario, Path) else SCENARIOS / f"{scenario}.xml").read_text()
     for name, value in values.items():
         text = text.replace(f"@{name}@", str(value))
-    local_port = free_port(socket.SOCK_STREAM if transport == "tcp" else socket.SOCK_DGRAM)
+    local_port = free_port()
     unique = f"{local_port}-{time.monotonic_ns()}"
     (workdir / f"{unique}.xml").write_text(text)
     messages = workdir / f"{unique}.log"
@@ -165,11 +171,12 @@ async def baresip_call(
     """A call by baresip: plays `wav` (8 kHz mono), records what it hears; returns the recording, if any."""
     home = workdir / f"baresip-{time.monotonic_ns()}"
     home.mkdir(parents=True)
+    # Its recorder cuts file names off at 128 bytes: the path is relative.
     (home / "config").write_text(
         f"sip_listen {HOST}:{free_port()}\nnet_interface {HOST}\nmodule_path {_baresip_modules()}\n"
         f"audio_player aubridge,x\naudio_source aufile,{wav}\naudio_alert aubridge,x\n"
         f"ausrc_srate 8000\nauplay_srate 8000\n"
-        f"audio_channels 1\nrtp_ports 30000-30999\nsnd_path {home}\n"
+        f"audio_channels 1\nrtp_ports 30000-30999\nsnd_path .\n"
         + "".join(f"module {name}.so\n" for name in ("g711", "aufile", "aubridge", "sndfile"))
         + "module_app account.so\nmodule_app menu.so\n"
     )
@@ -189,7 +196,7 @@ async def callee(
     text = (SCENARIOS / f"{scenario}.xml").read_text()
     for name, value in values.items():
         text = text.replace(f"@{name}@", str(value))
-    port = free_port(socket.SOCK_STREAM if transport == "tcp" else socket.SOCK_DGRAM)
+    port = free_port()
     path = workdir / f"callee-{port}.xml"
     path.write_text(text)
     command = ["sipp", "-sf", str(path), "-i", HOST, "-p", str(port), "-mp", str(free_port()), "-nostdin", *arguments]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +64,7 @@ async def prometheus(scratch: Path, target: str, scrape_interval_s: int = 1) -> 
         "  - job_name: claimline\n"
         f'    static_configs: [{{ targets: ["{target}"] }}]\n'
     )
-    port = peers.free_port(socket.SOCK_STREAM)
+    port = peers.free_port()
     with (scratch / "prometheus.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             "prometheus",

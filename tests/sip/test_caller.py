@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import wave
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from sip.wav import read_line_audio, write_line_audio
 from tests import peers
 
 pytestmark = [
-    pytest.mark.alone,
     pytest.mark.real,
     pytest.mark.skipif(bool(peers.missing_peers()), reason=f"not installed: {peers.missing_peers()}"),
 ]
@@ -97,7 +95,7 @@ async def test_a_target_that_is_no_sip_uri(tmp_path: Path) -> None:
 
 
 async def test_nobody_listens_there(tmp_path: Path) -> None:
-    port = peers.free_port(socket.SOCK_STREAM)
+    port = peers.free_port()
     result = await call_to(f"sip:nobody@127.0.0.1:{port};transport=tcp", tmp_path)
     assert result.code in {408, 502, 503}
     assert result.answered_after_s is None

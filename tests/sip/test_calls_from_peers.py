@@ -17,12 +17,12 @@ from tests.sip.desk import SETTINGS, Line, answer_and_echo, desk
 from tests.sip.raw import SDP, RawPeer, to_tag
 
 pytestmark = [
-    pytest.mark.alone,
     pytest.mark.real,
     pytest.mark.skipif(bool(peers.missing_peers()), reason=f"not installed: {peers.missing_peers()}"),
 ]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("codec", ["PCMU", "PCMA"])
 async def test_a_tone_comes_back_whole(codec: Codec, tmp_path: Path) -> None:
     async with desk() as party:
@@ -203,6 +203,7 @@ async def test_no_codec_in_common_is_488_and_told(tmp_path: Path) -> None:
     assert party.refusals[0].invite.line == "100"
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("ptime_ms", [10, 30])
 async def test_other_packet_times_are_heard(ptime_ms: int, tmp_path: Path) -> None:
     async with desk() as party, peers.talking(party.port, tmp_path, talk_s=1.2) as rtp:
