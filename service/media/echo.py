@@ -101,7 +101,9 @@ class EchoControl:
             self._filter.skip(played.astype(np.float32))
             self._open_frames = HANGOVER_FRAMES if absent and not faint else max(0, self._open_frames - 1)
             return self._passed(frame, may_be_callers=False)
-        split = self._filter.split(heard.astype(np.float32), played.astype(np.float32), self._noise.power)
+        split = self._filter.split(
+            heard.astype(np.float32), played.astype(np.float32), self._noise.power, callers=self._open_frames > 0
+        )
         found = evidence(split, self._noise.power)
         self._noise.hear(split.rest_power)
         self._evident.append(found >= (STILL_EVIDENCE if self._open_frames else EVIDENCE))

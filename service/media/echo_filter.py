@@ -43,6 +43,11 @@ BELIEF = 10.0
 ABOVE_NOISE = 2.0
 """Or whose echo is not above the background noise by this factor, which always looks like an echo that has moved. Who
 starts over each time takes a caller's words for echo where there is none."""
+SLIPS = (1, -1, 2, -2, 3, -3, 4, -4, 5, -5, 6, -6)
+"""Frames by which a jitter buffer on the way may move an echo in a moment, the likely ones first."""
+SLIPPED = 0.5
+"""An echo has slipped where it is found again at another place: what is left there is less than this share of what was
+heard and of what is left at its old place. No voice but the agent's own is explained so well by chance."""
 CONSTRAINED = 2
 """Partitions a frame that are cut back to one block in time; all in turn (Soo and Pang 1990)."""
 
@@ -97,13 +102,16 @@ class EchoFilter:
         if len(self._skipped) > self._partitions - 1:
             self._last_played = self._skipped.popleft()
 
-    def split(self, heard: Samples, played: Samples, noise_power: Power) -> Split:
+    def split(self, heard: Samples, played: Samples, noise_power: Power, *, callers: bool = False) -> Split:
         """Take apart a frame that was heard while `played` went out, (160,) each, and learn from it.
 
-        `noise_power`: of the caller's background, as in `Split`.
+        `noise_power`: of the caller's background, as in `Split`. `callers`: the frame is known to be the caller's, so
+        that what is not explained needs no other place of the echo.
         """
         spectrum, (history, history_power) = self._transformed(heard, played)
-        echo = np.fft.irfft(np.einsum("pk,pk->k", history, self._path))[BLOCK:]
+        echo = self._echo_of(history, self._path)
+        if self._believes and not callers:
+            echo = self._realigned(heard, echo, history, noise_power)
         if self._is_astray(heard, echo, noise_power):
             self._start_over()
             echo = np.zeros(BLOCK, np.float32)
@@ -119,13 +127,35 @@ class EchoFilter:
         # Half of the window is the frame, so that half of the power is its.
         return Split(heard - echo, rest_power, _power(echo_spectrum), expected_power / 2)
 
+    def _echo_of(self, history: Spectrum, path: Spectrum) -> Samples:
+        echo: Samples = np.fft.irfft(np.einsum("pk,pk->k", history, path))[BLOCK:]
+        return echo
+
+    def _realigned(self, heard: Samples, echo: Samples, history: Spectrum, noise_power: Power) -> Samples:
+        """The echo in a frame, taken from where it is now, should it have slipped."""
+        heard_energy, left = _energy(heard), _energy(heard - echo)
+        if left < SLIPPED * heard_energy or heard_energy < ABOVE_NOISE * _energy_of(noise_power):
+            return echo
+        parts = self._partitions
+        for slip in SLIPS:
+            there, here = slice(max(0, slip), parts + min(0, slip)), slice(max(0, -slip), parts + min(0, -slip))
+            slipped = self._echo_of(history[there], self._path[here])
+            if _energy(heard - slipped) < SLIPPED * min(left, heard_energy):
+                self._slip(slip)
+                return slipped
+        return echo
+
+    def _slip(self, frames: int) -> None:
+        self._path = np.roll(self._path, frames, axis=0)
+        self._uncertainty = np.roll(self._uncertainty, frames, axis=0)
+        self._path[slice(0, frames) if frames > 0 else slice(frames, None)] = 0
+
     def _is_astray(self, heard: Samples, echo: Samples, noise_power: Power) -> bool:
         rest = heard - echo
-        self._heard_energy = MEMORY * self._heard_energy + float(np.dot(heard, heard))
-        self._rest_energy = MEMORY * self._rest_energy + float(np.dot(rest, rest))
-        self._echo_energy = MEMORY * self._echo_energy + float(np.dot(echo, echo))
-        # Parseval: the bins are half of a spectrum of 320.
-        self._noise_energy = MEMORY * self._noise_energy + float(noise_power.sum()) / BLOCK
+        self._heard_energy = MEMORY * self._heard_energy + _energy(heard)
+        self._rest_energy = MEMORY * self._rest_energy + _energy(rest)
+        self._echo_energy = MEMORY * self._echo_energy + _energy(echo)
+        self._noise_energy = MEMORY * self._noise_energy + _energy_of(noise_power)
         return (
             self._believes
             and self._rest_energy > ASTRAY * self._heard_energy
@@ -192,6 +222,15 @@ class EchoFilter:
         response = np.fft.irfft(self._path[rows])
         response[:, BLOCK:] = 0
         self._path[rows] = np.fft.rfft(response)
+
+
+def _energy(samples: Samples) -> float:
+    return float(np.dot(samples, samples))
+
+
+def _energy_of(power: Power) -> float:
+    """Of a frame with that power in its bins, by Parseval: they are half of a spectrum of 320."""
+    return float(power.sum()) / BLOCK
 
 
 def _power(spectrum: Spectrum) -> Power:
