@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import random
 import re
@@ -27,7 +28,8 @@ HOST = "127.0.0.1"
 SCENARIOS = Path(__file__).parent / "sip" / "scenarios"
 PACKET_BYTES = 160
 PACKET_S = 0.020
-_CHANCE = random.SystemRandom()
+MOST_PROCESSES = 16
+"""Of pytest-xdist, side by side."""
 _SO_TIMESTAMPNS = 35
 """<asm-generic/socket.h>; Python does not name it."""
 
@@ -77,13 +79,25 @@ async def run(
     return Exit(code, output.decode(errors="replace"))
 
 
-def free_port() -> int:
-    """A port that is free now by UDP and TCP, as are most likely the three behind it.
+def _ports() -> Iterator[int]:
+    """Every fourth of this process, in an order of its own."""
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % MOST_PROCESSES
+    own = list(range(20_000 + 4 * process, 30_000, 4 * MOST_PROCESSES))
+    random.SystemRandom().shuffle(own)
+    return itertools.cycle(own)
 
-    It is none that the system gives to whoever asks for any port, so that it can be left and taken again.
+
+_PORTS = _ports()
+
+
+def free_port() -> int:
+    """A port that is free now by UDP and TCP, and most likely the three behind it.
+
+    It is none that the system gives to whoever asks for any port, nor one for another process of these tests, nor one
+    that was given lately: so it can be left and taken again.
     """
     while True:
-        port = _CHANCE.randrange(20_000, 30_000, 4)
+        port = next(_PORTS)
         with contextlib.suppress(OSError), occupied(port):
             return port
 

@@ -22,14 +22,25 @@ pytestmark = [
 ]
 
 
+TRIES = 6
+
+
+def held_still(rtp: peers.RtpPeer) -> bool:
+    """Whether the machine did, which may be a shared one: how long a tone lasts is judged in a call that it let be."""
+    return float(rtp.gaps_ms().max()) < 30
+
+
 @pytest.mark.alone
 @pytest.mark.parametrize("codec", ["PCMU", "PCMA"])
 async def test_a_tone_comes_back_whole(codec: Codec, tmp_path: Path) -> None:
-    async with desk() as party:
-        payload = peers.encode(peers.tone(440, 1.6), codec)
-        async with peers.talking(party.port, tmp_path, payload=payload, codec=codec, talk_s=2.2) as rtp:
-            pass
-        ended = await party.lines[0].ended()
+    payload = peers.encode(peers.tone(440, 1.6), codec)
+    for _ in range(TRIES):
+        async with desk() as party:
+            async with peers.talking(party.port, tmp_path, payload=payload, codec=codec, talk_s=2.2) as rtp:
+                pass
+            ended = await party.lines[0].ended()
+        if held_still(rtp):
+            break
     assert party.lines[0].of(MediaActive) == [MediaActive(codec)]
     sequence = np.array([packet.sequence for packet in rtp.packets])
     assert set(np.diff(sequence) % 65536) == {1}
@@ -206,8 +217,11 @@ async def test_no_codec_in_common_is_488_and_told(tmp_path: Path) -> None:
 @pytest.mark.alone
 @pytest.mark.parametrize("ptime_ms", [10, 30])
 async def test_other_packet_times_are_heard(ptime_ms: int, tmp_path: Path) -> None:
-    async with desk() as party, peers.talking(party.port, tmp_path, talk_s=1.2) as rtp:
-        rtp.play(peers.encode(peers.tone(700, 0.9), "PCMU"), ptime_ms=ptime_ms)
+    for _ in range(TRIES):
+        async with desk() as party, peers.talking(party.port, tmp_path, talk_s=1.2) as rtp:
+            rtp.play(peers.encode(peers.tone(700, 0.9), "PCMU"), ptime_ms=ptime_ms)
+        if held_still(rtp):
+            break
     heard = rtp.heard().astype(np.float64)
     loud = np.flatnonzero(np.abs(heard) > 2000)
     assert (loud[-1] - loud[0]) / 8000 == pytest.approx(0.9, abs=0.08)
