@@ -372,7 +372,7 @@ class Stack:
         """An account whose SDP names `address` (empty: what PJSIP chooses)."""
         settings, account = self.settings, pj.AccountConfig()
         account.idUri = (
-            f"sip:claimline@{settings.public_address or address or _local_host(settings.bind)}:{self._udp_port}"
+            f"sip:claimline@{settings.public_address or address or config.local_host(settings.bind)}:{self._udp_port}"
         )
         account.regConfig.registerOnAdd = False
         account.callConfig.timerUse = pj.PJSUA_SIP_TIMER_OPTIONAL
@@ -478,10 +478,6 @@ def _free_port(host: str) -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
-
-
-def _local_host(bind: str) -> str:
-    return "127.0.0.1" if bind == _WILDCARD else bind
 
 
 def _route_to(peer: str) -> str:

@@ -20,6 +20,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from service.config import local_host
 from service.engine.effects import Abandon, Close, Effect, Hush, Recognize, Send, Speak
 from service.engine.ports import Speech
 from service.engine.rates import WIRE_HZ, WIRE_SAMPLES_PER_MS, Pcm16
@@ -278,8 +279,7 @@ def _route(connection: ServerConnection, request: Request) -> Response | None:
 
 def _url(server: Server, bind: str) -> str:
     port = next(iter(server.sockets)).getsockname()[1]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind, bind)
-    return f"ws://[{host}]:{port}{PATH}" if ":" in host else f"ws://{host}:{port}{PATH}"
+    return f"ws://{local_host(bind)}:{port}{PATH}"
 
 
 def _chunks(pcm: Pcm16) -> Iterator[Pcm16]:
