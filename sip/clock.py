@@ -14,7 +14,7 @@ from service.media.ring import FRAME_MS
 LATE_S = 2 * FRAME_MS / 1000
 """Between two ticks: the second came a whole frame after its deadline."""
 PACE_S = 0.008
-"""At least so long between ticks: for PJSIP's media thread and for the loop, both between what was and what is next."""
+"""At least so long between ticks, so that PJSIP's media thread and the loop get their turn."""
 
 
 class BridgeClock:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tests.bench.bench import SETTLE_S, Bench
+from tests.bench.caller import Action
 from tests.bench.conversations import Way, talk
 from tests.bench.figures import Figure, Measurement
 
@@ -25,10 +26,7 @@ HICCUPS_EVERY_S = 0.7
 def measure(bench: Bench) -> Measurement:
     """SIGSTOP and SIGCONT to the worker while three calls talk."""
     lengths, pid = bench.lengths, bench.worker.pid
-    at = [
-        (STOP_AT_S, lambda: os.kill(pid, signal.SIGSTOP)),
-        (STOP_AT_S + STOP_S, lambda: os.kill(pid, signal.SIGCONT)),
-    ]
+    at = _stop(pid, STOP_AT_S, STOP_S)
     talks = []
     for number in range(lengths.stalls):
         bench.progress(f"stop {number + 1} of {lengths.stalls}")
@@ -58,14 +56,7 @@ def hiccups(bench: Bench) -> Measurement:
     lengths, pid = bench.lengths, bench.worker.pid
     count = lengths.hiccups
     stops_s = [STOP_AT_S + HICCUPS_EVERY_S * number for number in range(count)]
-    at = [
-        action
-        for stop_s in stops_s
-        for action in (
-            (stop_s, lambda: os.kill(pid, signal.SIGSTOP)),
-            (stop_s + HICCUP_S, lambda: os.kill(pid, signal.SIGCONT)),
-        )
-    ]
+    at = [action for stop_s in stops_s for action in _stop(pid, stop_s, HICCUP_S)]
     end_s = stops_s[-1] + HICCUP_S + 2 * STEADY_S
     last_s = (end_s - 1.5 * STEADY_S, end_s - 0.5 * STEADY_S)
     talks = talk(bench, 3, end_s, at=at)
@@ -81,6 +72,13 @@ def hiccups(bench: Bench) -> Measurement:
             Figure("frames lost there and back, a stop and call", _lost(around) / count, ""),
         ),
     )
+
+
+def _stop(pid: int, at_s: float, seconds: float) -> list[tuple[float, Action]]:
+    return [
+        (at_s, lambda: os.kill(pid, signal.SIGSTOP)),
+        (at_s + seconds, lambda: os.kill(pid, signal.SIGCONT)),
+    ]
 
 
 def _extra_ms(ways: Sequence[Way], after_s: float) -> float:
